@@ -1,0 +1,354 @@
+"""Every setting as a frozen dataclass, and the one loader. Secrets are not settings: see `newsletter.secrets`.
+
+Only `cli.py` calls `load`; a room receives its own section. Unknown keys are errors that name the nearest known one.
+"""
+
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from datetime import date, time
+from pathlib import Path
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from newsletter.errors import ConfigError
+
+ENVIRONMENT_PREFIX: Final = "WORLD_BRIEF_"
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Who publishes, and under which public address."""
+
+    base_url: str = "https://worldbrief.test"
+    publisher: str = "World Brief"
+    postal_address: str = ""
+    contact_address: str = ""
+    privacy_url: str = "/privacy"
+    terms_url: str = "/terms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """Where the rows live; an empty url is `worldbrief.db` in the home directory."""
+
+    url: str = ""
+    busy_timeout_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """The one port."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    session_hours: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    """The server letters are submitted to (RFC 5321); the password comes from the environment or a 0600 file."""
+
+    host: str = "127.0.0.1"
+    port: int = 25
+    tls: Literal["none", "starttls", "implicit"] = "none"
+    verify_certificate: bool = True
+    ca_file: str = ""
+    username: str = ""
+    helo_name: str = ""
+    connections: int = 4
+    messages_per_connection: int = 500
+    connect_timeout_seconds: float = 30.0
+    command_timeout_seconds: float = 300.0
+    dot_timeout_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How a mailing is worked off."""
+
+    bounce_domain: str = ""
+    chunk_size: int = 500
+    lease_seconds: int = 60
+    poll_seconds: float = 2.0
+    retry_minutes: tuple[int, ...] = (5, 15, 30, 60, 120)
+    on_uncertain: Literal["resend", "hold"] = "resend"
+    letters_per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """The limits under which sources are fetched and stories kept."""
+
+    timeout_seconds: float = 10.0
+    max_redirects: int = 5
+    max_bytes: int = 5_000_000
+    max_decompressed_bytes: int = 20_000_000
+    max_items: int = 1_000
+    duplicate_similarity: float = 0.6
+    duplicate_hours: int = 72
+    pull_minutes: int = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signup:
+    """The sign-up form and its confirmation."""
+
+    confirm_hours: int = 72
+    letters_per_day: int = 1
+    posts_per_hour: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Who is told when an edition cannot go out."""
+
+    mail_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One feed or folder the wire pulls by itself."""
+
+    url: str
+    name: str = ""
+    section: str = ""
+    region: str = ""
+    checked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A named place in a plan: what may stand there, how much of it, on which days."""
+
+    name: str
+    title: str = ""
+    style: Literal["lead", "items", "links", "light", "agenda", "quiz", "figures"] = "items"
+    accepts: tuple[str, ...] = ()
+    least: int = 0
+    most: int = 1
+    words: int = 150
+    days: tuple[Weekday, ...] = WEEKDAYS
+    required: bool = False
+    fallback: Literal["drop", "any", "text"] = "drop"
+    fallback_text: str = ""
+    max_age_hours: int = 72
+    first_on: date | None = None
+    last_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newsletter:
+    """One recurring product: its name, sender, timetable and plan."""
+
+    key: str = ""
+    name: str
+    tagline: str = ""
+    language: str = "en"
+    direction: Literal["ltr", "rtl"] = "ltr"
+    template: str = ""
+    byline: str = ""
+    welcome: str = "Welcome back to {name}, where we’re looking at {topics}."
+    feedback_address: str = ""
+    sender_name: str = ""
+    sender_address: str
+    reply_to: str = ""
+    list_id: str = ""
+    wording: str = (
+        "Sign up to receive {name} in your inbox every weekday. By submitting your email, you agree to the "
+        "Privacy Policy and Terms of Use and to receive email correspondence from us. You may opt out at any time."
+    )
+    timezone: str = "UTC"
+    days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
+    build_at: time = time(4, 45)
+    send_at: time = time(5, 30)
+    not_later_than: time = time(9, 0)
+    expires_after_hours: int = 20
+    holiday_country: str = ""
+    holiday_subdivision: str = ""
+    holiday_markets: tuple[str, ...] = ()
+    skip_dates: tuple[date, ...] = ()
+    extra_dates: tuple[date, ...] = ()
+    auto_approve: bool = False
+    two_person: bool = False
+    reuse_after_days: int = 30
+    most_words: int = 2_000
+    slots: tuple[Slot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration, and the two places it was told of: the file and the home directory."""
+
+    path: Path = Path("config.toml")
+    home: Path = Path("var")
+    site: Site = field(default_factory=Site)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    web: Web = field(default_factory=Web)
+    relay: RelaySettings = field(default_factory=RelaySettings)
+    delivery: Delivery = field(default_factory=Delivery)
+    wire: Wire = field(default_factory=Wire)
+    signup: Signup = field(default_factory=Signup)
+    alerts: Alerts = field(default_factory=Alerts)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    newsletters: Mapping[str, Newsletter] = field(default_factory=dict)
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL: the setting, or SQLite in the home directory."""
+        return self.database.url or f"sqlite:///{self.home / 'worldbrief.db'}"
+
+
+# Told by the environment alone, since they say where the file and the data are; and the secrets' own names.
+RESERVED_ENVIRONMENT: Final = frozenset(
+    {"CONFIG", "HOME", "DATABASE_URL", "SECRET", "RELAY_PASSWORD", "GOLDEN", "REQUIRE"}
+)
+SECTIONS: Final = tuple(f.name for f in fields(Config) if f.name not in {"path", "home"})
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read the file at `path` with the overrides of `environ`.
+
+    `WORLD_BRIEF_<SECTION>__<KEY>` sets one key (lists as comma-separated words, the names of newsletters and sources
+    with `_` for `-`). Raises ConfigError, whose one line names the file or variable, the key and the nearest known one.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(path, "", "no such file; `worldbrief init` writes one") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(path, "", str(error)) from error
+    _overlay(table, environ)
+    config = typing.cast("Config", _section(Config, table, path, "", hidden=("path", "home")))
+    named = {key: replace(one, key=key, template=one.template or key) for key, one in config.newsletters.items()}
+    url = environ.get("WORLD_BRIEF_DATABASE_URL", config.database.url)
+    config = replace(
+        config,
+        path=path,
+        home=Path(environ.get("WORLD_BRIEF_HOME", "var")),
+        database=replace(config.database, url=url),
+        newsletters=named,
+    )
+    _check(config)
+    return config
+
+
+def _overlay(table: dict[str, Any], environ: Mapping[str, str]) -> None:
+    for variable, text in environ.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable[len(ENVIRONMENT_PREFIX) :] in RESERVED_ENVIRONMENT:
+            continue
+        *parents, key = variable[len(ENVIRONMENT_PREFIX) :].lower().split("__")
+        if not parents:
+            raise ConfigError("environment", variable, "unknown; settings are WORLD_BRIEF_<SECTION>__<KEY>")
+        here = table
+        for parent in parents:
+            known = next((name for name in here if name.replace("-", "_") == parent), parent)
+            here = here.setdefault(known, {})
+            if not isinstance(here, dict):
+                raise ConfigError("environment", variable, f"{parent} is a setting, not a section")
+        here[key] = _Text(text)
+
+
+class _Text(str):
+    """A value told by the environment, to be read as whatever its setting wants."""
+
+    __slots__ = ()
+
+
+def _section(cls: type[Any], table: object, file: Path, where: str, hidden: tuple[str, ...] = ("key",)) -> object:
+    if not isinstance(table, Mapping):
+        raise ConfigError(file, where, "must be a table")
+    hints = typing.get_type_hints(cls)
+    known = {f.name: f for f in fields(cls) if f.name not in hidden}
+    values: dict[str, object] = {}
+    for key, value in table.items():
+        name = f"{where}.{key}" if where else key
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            raise ConfigError(file, name, "unknown key" + (f"; did you mean `{near[0]}`?" if near else ""))
+        values[key] = _value(hints[key], value, file, name)
+    missing = [n for n, f in known.items() if n not in values and f.default is MISSING and f.default_factory is MISSING]
+    if missing:
+        raise ConfigError(file, f"{where}.{missing[0]}" if where else missing[0], "missing")
+    return cls(**values)
+
+
+def _value(kind: Any, value: object, file: Path, where: str) -> object:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if is_dataclass(kind):
+        return _section(typing.cast("type[Any]", kind), value, file, where)
+    if origin in {Mapping, typing.get_origin(Mapping[str, str])}:
+        if not isinstance(value, Mapping):
+            raise ConfigError(file, where, "must be a table of tables")
+        return {key: _value(arguments[1], one, file, f"{where}.{key}") for key, one in value.items()}
+    if origin is tuple:
+        if isinstance(value, _Text):
+            value = [_Text(word.strip()) for word in value.split(",") if word.strip()]
+        if not isinstance(value, list):
+            raise ConfigError(file, where, "must be a list")
+        return tuple(_value(arguments[0], one, file, f"{where}[{n}]") for n, one in enumerate(value))
+    if origin in {types.UnionType, typing.Union}:
+        return _value(arguments[0], value, file, where)
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(file, where, f"{value!r} is not one of {', '.join(map(str, arguments))}")
+        return str(value)
+    return _scalar(kind, value, file, where)
+
+
+def _scalar(kind: Any, value: object, file: Path, where: str) -> object:
+    try:
+        if isinstance(value, _Text):
+            if kind is bool:
+                return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
+            if kind in {int, float}:
+                return kind(value)
+            value = str(value)
+        if kind is time and isinstance(value, str):
+            return time.fromisoformat(value)
+        if kind is date and isinstance(value, str):
+            return date.fromisoformat(value)
+    except (ValueError, KeyError) as error:
+        raise ConfigError(file, where, f"{value!r} is no {_WORDS[kind]}") from error
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigError(file, where, f"{value!r} is no {_WORDS[kind]}")
+    return value
+
+
+_WORDS: Final = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    time: 'time of day such as "05:30"',
+    date: 'date such as "2026-12-24"',
+}
+
+
+def _check(config: Config) -> None:
+    if not config.site.base_url.startswith(("https://", "http://")):
+        raise ConfigError(config.path, "site.base_url", "must start with https:// (or http:// on this machine)")
+    for key, one in config.newsletters.items():
+        where = f"newsletters.{key}"
+        try:
+            ZoneInfo(one.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ConfigError(config.path, f"{where}.timezone", f"no such time zone: {one.timezone!r}") from error
+        if not one.build_at <= one.send_at <= one.not_later_than:
+            raise ConfigError(config.path, f"{where}.send_at", "must lie between build_at and not_later_than")
+        if "@" not in one.sender_address:
+            raise ConfigError(config.path, f"{where}.sender_address", f"{one.sender_address!r} is no address")
+        names = [slot.name for slot in one.slots]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ConfigError(config.path, f"{where}.slots", f"two slots are called {twice!r}")
+        for n, slot in enumerate(one.slots):
+            if not 0 <= slot.least <= slot.most:
+                raise ConfigError(config.path, f"{where}.slots[{n}].least", "must not be more than `most`")

@@ -1,0 +1,171 @@
+"""The only engine: SQLite or PostgreSQL by URL, transactions, and the migrations. Knows no table of its own.
+
+Synchronous everywhere. A `transaction` is short and never held across a network call. On SQLite it begins IMMEDIATE,
+since a deferred one that reads and then writes either fails or, under the driver's default, loses updates.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+import alembic.command
+import alembic.config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import DateTime, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Session, SQLModel
+
+from newsletter.errors import DatabaseError
+
+# Names of constraints must be the same whoever creates them, or a migration could not drop them.
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC moment. SQLite has no time zones, so a naive value is refused rather than guessed."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive time: {value}")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Database:
+    """One engine. `transaction()` to write, `snapshot()` to read; both yield a session that lives no longer."""
+
+    def __init__(self, url: str, *, busy_timeout_seconds: float = 10.0) -> None:
+        self.url = url
+        self.engine = _engine(url, busy_timeout_seconds)
+
+    @property
+    def dialect(self) -> str:
+        return self.engine.dialect.name
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session whose changes are kept when the block ends well, and undone when it raises."""
+        with _plain_errors(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session for reading: it takes no write lock, and nothing it changes is kept."""
+        with _plain_errors(), self.engine.connect().execution_options(reading=True) as connection:
+            with Session(connection, expire_on_commit=False, autoflush=False) as session:
+                yield session
+
+    def upgrade(self) -> None:
+        """Bring the schema to this program's revision; does nothing when it is there already."""
+        with _plain_errors():
+            alembic.command.upgrade(self._alembic(), "head")
+
+    def revision(self) -> tuple[str | None, str | None]:
+        """The schema's revision and the one this program wants."""
+        with _plain_errors(), self.engine.connect().execution_options(reading=True) as connection:
+            here = MigrationContext.configure(connection).get_current_revision()
+        return here, ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _alembic(self) -> alembic.config.Config:
+        config = alembic.config.Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["engine"] = self.engine
+        return config
+
+
+def upsert(session: Session, table: Any) -> Any:
+    """The dialect's INSERT, which alone has ON CONFLICT."""
+    name = session.get_bind().dialect.name
+    return (postgresql.insert if name == "postgresql" else sqlite.insert)(table)
+
+
+def _engine(url: str, busy_timeout_seconds: float) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in {"postgresql", "postgres"}:
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+            raise DatabaseError(f"{parsed.get_backend_name()} is not supported; use sqlite or postgresql")
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() == "postgresql")
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
+        raise DatabaseError(f"the database URL cannot be used: {error}") from error
+    if engine.dialect.name == "sqlite":
+        _pragmas(engine, busy_timeout_seconds)
+    return engine
+
+
+def _pragmas(engine: Engine, busy_timeout_seconds: float) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={int(busy_timeout_seconds * 1000)}",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "trusted_schema=OFF",
+            "secure_delete=ON",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn what the driver says of the database itself into one line; errors of a statement pass unchanged."""
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseError(_plain(error)) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseError(_plain(error)) from error
+        raise
+
+
+def _plain(error: DBAPIError) -> str:
+    text = " ".join(str(cast("object", error.orig)).split())
+    for sign, advice in (
+        ("locked", "the database is locked by another process; try again when it has finished"),
+        ("disk is full", "the disk is full: nothing was kept of this step; free some space and try again"),
+        ("readonly", "the database file cannot be written; check its owner and mode"),
+        ("unable to open", "the database file cannot be opened; check the folder exists and may be written"),
+        ("no such table", "the database has no tables yet; run `worldbrief db upgrade`"),
+        ("refused", "the database server does not answer; check WORLD_BRIEF_DATABASE_URL"),
+    ):
+        if sign in text.lower():
+            return f"{advice} ({text[:160]})"
+    return text[:300]

@@ -1,0 +1,116 @@
+"""The error tree of the newsroom. Expected results are values; these are for what a caller cannot go on from.
+
+NewsletterError
+├─ ConfigError(file, key, reason)        also ValueError; names the file and the key, never caught below cli
+├─ DatabaseError(reason)                 locked, full, missing, from a newer version
+├─ SecretError(file, reason)             a secret is missing, short or readable by others
+├─ StoryError(item, reason)              also ValueError; one item cannot become a story
+├─ FeedError(source, reason)             also ValueError; the whole source is no feed, or could not be had
+├─ EditionError(newsletter, on, reason)  nothing stored for that date, or not in a state that allows it
+│  ├─ IllegalMove(state, event)          the workflow has no such transition
+│  └─ NotReady(findings)                 approval or sending is refused by the preflight
+├─ TemplateError(template, reason)       a template is missing or does not compile
+├─ MessageError(field, reason)           also ValueError; a header or part cannot be serialised safely
+├─ LedgerError(reason)                   the accounts of a mailing do not balance
+├─ RelayError(reason)                    also ConnectionError; the relay cannot be used at all
+└─ AccountError(reason)                  a desk account or session is refused
+
+Messages are one line for a person. `subscribers` has its own tree, since it never imports this package.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+
+class NewsletterError(Exception):
+    """Something the newsroom cannot go on from."""
+
+
+class ConfigError(NewsletterError, ValueError):
+    """A setting is unknown, missing or wrong."""
+
+    def __init__(self, file: str | Path, key: str, reason: str) -> None:
+        self.file, self.key, self.reason = str(file), key, reason
+        super().__init__(f"{file}: {key}: {reason}" if key else f"{file}: {reason}")
+
+
+class DatabaseError(NewsletterError):
+    """The database cannot be used."""
+
+
+class SecretError(NewsletterError):
+    """A secret is missing, too short or readable by others."""
+
+    def __init__(self, file: str | Path, reason: str) -> None:
+        self.file, self.reason = str(file), reason
+        super().__init__(f"{file}: {reason}")
+
+
+class StoryError(NewsletterError, ValueError):
+    """One item cannot become a story."""
+
+    def __init__(self, item: str, reason: str) -> None:
+        self.item, self.reason = item, reason
+        super().__init__(f"{item}: {reason}")
+
+
+class FeedError(NewsletterError, ValueError):
+    """A whole source is no feed, or could not be fetched."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(f"{source}: {reason}")
+
+
+class EditionError(NewsletterError):
+    """An edition does not exist, or is not in a state that allows what was asked."""
+
+    def __init__(self, newsletter: str, on: date, reason: str) -> None:
+        self.newsletter, self.on, self.reason = newsletter, on, reason
+        super().__init__(f"{newsletter} {on}: {reason}")
+
+
+class IllegalMove(NewsletterError):
+    """The workflow has no such transition."""
+
+    def __init__(self, state: str, event: str) -> None:
+        self.state, self.event = state, event
+        super().__init__(f"an edition that is {state.replace('_', ' ')} cannot {event.replace('_', ' ')}")
+
+
+class NotReady(NewsletterError):
+    """Approval or sending is refused by the preflight."""
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        self.findings = tuple(findings)
+        count = len(self.findings)
+        super().__init__(f"{count} blocking finding{'s' * (count != 1)}: {'; '.join(self.findings)}")
+
+
+class TemplateError(NewsletterError):
+    """A template is missing or does not compile."""
+
+    def __init__(self, template: str | Path, reason: str) -> None:
+        self.template, self.reason = str(template), reason
+        super().__init__(f"{template}: {reason}")
+
+
+class MessageError(NewsletterError, ValueError):
+    """A header or part cannot be serialised safely."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field, self.reason = field, reason
+        super().__init__(f"{field}: {reason}")
+
+
+class LedgerError(NewsletterError):
+    """The accounts of a mailing do not balance."""
+
+
+class RelayError(NewsletterError, ConnectionError):
+    """The relay cannot be used at all: not a verdict on any letter."""
+
+
+class AccountError(NewsletterError):
+    """A desk account or session is refused."""
