@@ -1,0 +1,119 @@
+"""A wrong setting is one line that names the file, the key and the nearest known one."""
+
+from datetime import date, time
+from pathlib import Path
+
+import pytest
+
+from newsletter import config
+from newsletter.errors import ConfigError
+
+MINIMAL = """
+[newsletters.world-brief]
+name = "World Brief"
+sender_address = "brief@worldbrief.test"
+"""
+
+
+def _load(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> config.Config:
+    path = tmp_path / "config.toml"
+    path.write_text(text, "utf-8")
+    return config.load(path, environ or {})
+
+
+def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
+    loaded = _load(tmp_path, MINIMAL)
+    brief = loaded.newsletters["world-brief"]
+    assert brief.key == brief.template == "world-brief"
+    assert brief.send_at == time(5, 30)
+    assert loaded.delivery.chunk_size == 500
+    assert loaded.database_url == f"sqlite:///{Path('var') / 'worldbrief.db'}"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("[site]\nbase_ur = 'x'", "site.base_ur: unknown key; did you mean `base_url`?"),
+        ("[sitee]\nbase_url = 'x'", "sitee: unknown key; did you mean `site`?"),
+        ("[relay]\nport = 'many'", "relay.port: 'many' is no whole number"),
+        ("[relay]\nport = true", "relay.port: True is no whole number"),
+        ("[relay]\ntls = 'maybe'", "relay.tls: 'maybe' is not one of none, starttls, implicit"),
+        ("[delivery]\nretry_minutes = 5", "delivery.retry_minutes: must be a list"),
+        ("[delivery]\nretry_minutes = [5, 'x']", "delivery.retry_minutes[1]: 'x' is no whole number"),
+        ("sources = 3", "sources: must be a table"),
+        ("[site]\nbase_url = 'ftp://x'", "site.base_url: must start with https://"),
+        ("[newsletters.other]\nname = 'Other'", "newsletters.other.sender_address: missing"),
+        ("[newsletters.other]\nname='O'\nsender_address='x'", "newsletters.other.sender_address: 'x' is no address"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, line: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, line + "\n" + MINIMAL)
+    assert says in str(caught.value)
+    assert "config.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("timezone = 'Europe/Atlantis'", "timezone: no such time zone"),
+        ("days = ['1-5']", "days[0]: '1-5' is not one of mon"),
+        ("send_at = '25:00'", "send_at: '25:00' is no time of day"),
+        ("send_at = '04:00'", "send_at: must lie between build_at and not_later_than"),
+        ("skip_dates = ['2026-02-30']", "skip_dates[0]: '2026-02-30' is no date"),
+        ("slots = [{name='a'}, {name='a'}]", "slots: two slots are called 'a'"),
+        ("slots = [{name='a', least=3, most=2}]", "slots[0].least: must not be more than `most`"),
+        ("slots = [{name='a', leest=3}]", "slots[0].leest: unknown key; did you mean `least`?"),
+    ],
+)
+def test_a_wrong_newsletter_is_named(tmp_path: Path, line: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, MINIMAL + line)
+    assert f"newsletters.world-brief.{says}" in str(caught.value)
+
+
+def test_the_environment_sets_any_key(tmp_path: Path) -> None:
+    loaded = _load(
+        tmp_path,
+        MINIMAL,
+        {
+            "WORLD_BRIEF_SITE__BASE_URL": "https://news.example.org",
+            "WORLD_BRIEF_RELAY__PORT": "2525",
+            "WORLD_BRIEF_RELAY__VERIFY_CERTIFICATE": "false",
+            "WORLD_BRIEF_DELIVERY__RETRY_MINUTES": "1, 2",
+            "WORLD_BRIEF_NEWSLETTERS__WORLD_BRIEF__SEND_AT": "06:15",
+            "WORLD_BRIEF_NEWSLETTERS__WORLD_BRIEF__SKIP_DATES": "2026-12-24",
+            "WORLD_BRIEF_DATABASE_URL": "postgresql://localhost/x",
+            "WORLD_BRIEF_HOME": "/somewhere",
+            "OTHER": "ignored",
+        },
+    )
+    assert loaded.site.base_url == "https://news.example.org"
+    assert (loaded.relay.port, loaded.relay.verify_certificate) == (2525, False)
+    assert loaded.delivery.retry_minutes == (1, 2)
+    assert loaded.newsletters["world-brief"].send_at == time(6, 15)
+    assert loaded.newsletters["world-brief"].skip_dates == (date(2026, 12, 24),)
+    assert loaded.database_url == "postgresql://localhost/x"
+    assert loaded.home == Path("/somewhere")
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("WORLD_BRIEF_RELAY__PROT", "relay.prot: unknown key; did you mean `port`?"),
+        ("WORLD_BRIEF_RELAYPORT", "unknown; settings are WORLD_BRIEF_<SECTION>__<KEY>"),
+        ("WORLD_BRIEF_NEWSLETTERS__WORLD_BRIEF__NAME__X", "name is a setting, not a section"),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path: Path, variable: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, MINIMAL, {variable: "1"})
+    assert says in str(caught.value)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="worldbrief init"):
+        config.load(tmp_path / "none.toml", {})
+    with pytest.raises(ConfigError, match=r"config\.toml: .*line 1"):
+        _load(tmp_path, "= 3")

@@ -1,0 +1,62 @@
+"""Secrets come from a private file or the environment, and are never shown."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from newsletter import vault
+from newsletter.errors import SecretError
+
+
+def test_a_new_secret_is_private_and_kept_once_written(tmp_path: Path) -> None:
+    path = vault.create(tmp_path / "home")
+    first = path.read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert vault.create(tmp_path / "home").read_bytes() == first
+    assert len(vault.unlock(tmp_path / "home", {}).master) == vault.MASTER_BYTES
+
+
+def test_a_purpose_has_its_own_key(tmp_path: Path) -> None:
+    vault.create(tmp_path)
+    one = vault.unlock(tmp_path, {})
+    assert one.derive("a") == one.derive("a") != one.derive("b")
+
+
+def test_a_secret_others_may_read_is_refused(tmp_path: Path) -> None:
+    path = vault.create(tmp_path)
+    path.chmod(0o644)
+    with pytest.raises(SecretError, match="chmod 600"):
+        vault.unlock(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("not base64 !", "not base64"), (base64.b64encode(b"short").decode(), "5 bytes")],
+)
+def test_a_malformed_secret_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(SecretError, match=says):
+        vault.unlock(tmp_path, {"WORLD_BRIEF_SECRET": text})
+
+
+def test_a_missing_secret_says_which_command_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match="worldbrief init"):
+        vault.unlock(tmp_path, {})
+
+
+def test_the_environment_wins_over_the_file_and_nothing_is_shown(tmp_path: Path) -> None:
+    vault.create(tmp_path)
+    secret = base64.b64encode(b"s" * 32).decode()
+    one = vault.unlock(tmp_path, {"WORLD_BRIEF_SECRET": secret, "WORLD_BRIEF_RELAY_PASSWORD": "hunter2"})
+    assert one.master == b"s" * 32
+    assert one.relay_password == "hunter2"
+    assert "hunter2" not in repr(one)
+    assert "ssss" not in repr(one)
+
+
+def test_the_relay_password_may_stand_in_a_private_file(tmp_path: Path) -> None:
+    vault.create(tmp_path)
+    file = tmp_path / vault.RELAY_PASSWORD_FILE
+    file.write_text("from a file\n")
+    file.chmod(0o600)
+    assert vault.unlock(tmp_path, {}).relay_password == "from a file"
