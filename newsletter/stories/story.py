@@ -153,6 +153,11 @@ def canonical_url(url: str) -> str:
     Scheme and host in lower case, the host in IDNA, no fragment, no default port, no tracking parameters; the order of
     the other parameters stays, since a site may give it meaning.
     """
+    return link_url(url).partition("#")[0]
+
+
+def link_url(url: str) -> str:
+    """An address to link to: canonical, but with the fragment that names the place on the page."""
     try:
         # Feeds break addresses over lines; browsers take the breaks out, and so do we.
         parts = urlsplit(re.sub(r"\s*[\r\n\t]\s*", "", url.strip()))
@@ -166,7 +171,8 @@ def canonical_url(url: str) -> str:
     place = f"[{host}]" if ":" in host else host
     if port is not None and port != DEFAULT_PORTS[scheme]:
         place += f":{port}"
-    return urlunsplit(SplitResult(scheme, place, _escape(parts.path or "/", PATH_SAFE), _query(parts.query), ""))
+    path, fragment = _escape(parts.path or "/", PATH_SAFE), _escape(parts.fragment, QUERY_SAFE)
+    return urlunsplit(SplitResult(scheme, place, path, _query(parts.query), fragment))
 
 
 def ascii_host(host: str) -> str:
