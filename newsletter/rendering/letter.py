@@ -1,0 +1,152 @@
+"""One recipient's letter: envelope and message. What is the same for everybody is cut once, from the proof.
+
+Only here does a reader's address meet an edition. The same stencil and recipient give the same bytes, always: that is
+what makes a repeated delivery recognisable.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from html import escape
+from typing import Final
+
+from newsletter.errors import MessageError
+from newsletter.rendering import mime
+from newsletter.rendering.mime import Form, Header
+from newsletter.rendering.proof import Proof, blank
+
+SENDER_ID: Final = "worldbrief"  # Feedback-ID wants 5 to 15 characters that never change.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_RETURN_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,62}")  # RFC 5321 4.5.3.1.1: 64 octets, of which `b+` takes two.
+_SPECIMEN: Final = {"address": "a.reader+brief@mail.example.org", "token": "t" * 60, "return": "r" * 40}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """Who a letter goes to: the address, the token of the links in it, the token of its way back."""
+
+    address: str
+    token: str
+    return_token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """RFC 5321: where refusals go, and where the letter goes."""
+
+    mail_from: str
+    rcpt_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """An envelope and the RFC 5322 bytes that go in it: seven-bit, CRLF, no line above 998 octets."""
+
+    envelope: Envelope
+    message: bytes
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stencil:
+    """A proof ready to be addressed: all that is the same for every recipient of a mailing."""
+
+    form: Form
+    sender: str
+    bounce_domain: str
+
+    @property
+    def domain(self) -> str:
+        """The sender's domain, which is also that of the Message-ID."""
+        return self.sender.rpartition("@")[2]
+
+
+def cut(proof: Proof, *, bounce_domain: str, date: datetime) -> Stencil:
+    """The stencil of a mailing; `date` is the one Date of all its letters, and aware.
+
+    A specimen is read back with two parsers and compared. Raises MessageError when a header or part cannot be written
+    safely, or was read back differently from what was intended.
+    """
+    if date.tzinfo is None:
+        raise MessageError("Date", "has no time zone")
+    names = {blank(proof.nonce, name): name for name in _SPECIMEN}
+    markers = {name: marker for marker, name in names.items()}
+    parts = (mime.part("plain", proof.text, names), mime.part("html", proof.html, names))
+    form = mime.alternatives(_headers(proof, date, markers), parts, _boundary(proof), names)
+    bodies = [("plain", _filled(proof.text, names)), ("html", _filled(proof.html, names, html=True))]
+    mime.verify(form.fill(_SPECIMEN), _headers(proof, date, _SPECIMEN), bodies)
+    bounces_to = mime.safe_domain(bounce_domain) if bounce_domain else ""
+    return Stencil(form=form, sender=mime.safe_address(proof.sender.address), bounce_domain=bounces_to)
+
+
+def address(stencil: Stencil, recipient: Recipient) -> Letter:
+    """The letter to one recipient. Raises MessageError when the address or a token cannot be written safely."""
+    to = mime.safe_address(recipient.address)
+    if not _TOKEN.fullmatch(recipient.token) or not _RETURN_TOKEN.fullmatch(recipient.return_token):
+        raise MessageError("token", "may hold only letters, digits, hyphens and underscores, and not too many")
+    message = stencil.form.fill({"address": to, "token": recipient.token, "return": recipient.return_token})
+    domain = stencil.bounce_domain
+    return Letter(
+        envelope=Envelope(mail_from=f"b+{recipient.return_token}@{domain}" if domain else stencil.sender, rcpt_to=to),
+        message=message,
+        message_id=f"<{recipient.return_token}@{stencil.domain}>",
+    )
+
+
+def _boundary(proof: Proof) -> str:
+    return f"=_{proof.digest[:32]}"
+
+
+def _filled(text: str, names: Mapping[str, str], *, html: bool = False) -> str:
+    for marker, name in names.items():
+        text = text.replace(marker, escape(_SPECIMEN[name]) if html else _SPECIMEN[name])
+    return text
+
+
+def _headers(proof: Proof, date: datetime, values: Mapping[str, str]) -> tuple[Header, ...]:
+    """Every header in order; `values` fills the blanks, with markers or with a specimen."""
+    sender = mime.safe_address(proof.sender.address)
+    domain = sender.rpartition("@")[2]
+    headers = [
+        mime.mailbox("From", proof.sender.name, sender),
+        mime.plain("To", values["address"]),
+        mime.unstructured("Subject", proof.subject),
+        mime.plain("Date", format_datetime(date)),
+        mime.plain("Message-ID", f"<{values['return']}@{domain}>"),
+    ]
+    if proof.reply_to and proof.reply_to != proof.sender.address:
+        headers.append(mime.mailbox("Reply-To", "", proof.reply_to))
+    headers += _edition_headers(proof, values["token"]) if proof.kind == "edition" else _letter_headers(proof)
+    headers += [
+        mime.plain("X-Auto-Response-Suppress", "OOF, AutoReply"),
+        mime.plain("Content-Language", proof.language),
+        *mime.multipart_headers(_boundary(proof)),
+    ]
+    return tuple(headers)
+
+
+def _edition_headers(proof: Proof, token: str) -> list[Header]:
+    # List-Unsubscribe names the https door only: a mailto that nobody reads would lose withdrawals.
+    return [
+        mime.list_id("List-ID", proof.list_name, proof.list_id),
+        mime.plain("List-Unsubscribe", f"<{proof.site}/u/{token}>"),
+        mime.plain("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        mime.plain("List-Archive", f"<{proof.site}/archive/>"),
+        mime.plain("List-Post", "NO"),
+        mime.plain("Feedback-ID", f"{proof.on}:{_field(proof.newsletter)}:edition:{SENDER_ID}"),
+        mime.plain("Precedence", "bulk"),
+    ]
+
+
+def _letter_headers(proof: Proof) -> list[Header]:
+    # Asked for by one person and sent once (RFC 3834): no list's headers, since nobody is on the list yet.
+    return [
+        mime.plain("Feedback-ID", f"{_field(proof.newsletter)}:letter:{SENDER_ID}"),
+        mime.plain("Auto-Submitted", "auto-generated"),
+    ]
+
+
+def _field(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", text)
