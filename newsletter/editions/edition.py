@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from newsletter.config import Slot
 from newsletter.stories.story import Story
 
-__all__ = ["Choice", "Edition", "Notice", "Pin", "Plan", "Section", "Slot", "from_json", "to_json"]
+__all__ = ["Choice", "Edition", "Frame", "Notice", "Pin", "Plan", "Section", "Slot", "from_json", "to_json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,17 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A slot as it stood on the day, filled or not; a required one that holds less than `least` is a gap."""
+
+    slot: str
+    title: str
+    style: str
+    least: int = 0
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """Why a story is in the edition, or why it is not."""
 
@@ -73,8 +84,9 @@ class Choice:
 class Edition:
     """One dated composition of sections, with everything derived from the picks.
 
-    `subjects` and `preheaders` are candidates; `gaps` names each required slot that could not be filled. `name`,
-    `welcome` and `language` are carried along so that the wording can be derived again after a change of the picks.
+    `subjects` and `preheaders` are candidates, and the first is the default; `gaps` has a sentence for each required
+    slot that could not be filled. `frames`, `name`, `welcome` and `language` are what the plan said: with them the
+    wording can be derived again after a change of the picks.
     """
 
     newsletter: str
@@ -93,6 +105,7 @@ class Edition:
     reading_minutes: int
     words: int
     sections: tuple[Section, ...]
+    frames: tuple[Frame, ...] = ()
     notices: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
     gaps: tuple[str, ...] = ()
@@ -104,12 +117,12 @@ class Edition:
             yield from section.stories
 
     def digest(self) -> str:
-        """SHA-256 over what is printed: everything but the choices, the candidates and the gaps."""
+        """SHA-256 over what is printed. The number is left out: it follows from newsletter and date, once stored."""
         return hashlib.sha256(_EDITION.dump_json(self, exclude=_NOT_PRINTED)).hexdigest()
 
 
 _EDITION: Final = TypeAdapter(Edition)
-_NOT_PRINTED: Final = {"choices", "subjects", "preheaders", "gaps", "welcome"}
+_NOT_PRINTED: Final = {"number", "choices", "subjects", "preheaders", "gaps", "welcome", "frames"}
 
 
 def to_json(edition: Edition) -> bytes:
