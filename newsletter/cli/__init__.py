@@ -1,0 +1,46 @@
+"""The command line: one command calls one room. The only place that loads the configuration.
+
+Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage. An error is one line; a traceback is a bug of ours.
+"""
+
+import sys
+
+from newsletter.cli import demo, edition, house, people, service, story
+from newsletter.cli.house import app
+from newsletter.errors import NewsletterError
+from subscribers import SubscribersError
+
+__all__ = ["app", "main"]
+
+app.add_typer(story.app, name="story")
+app.add_typer(edition.app, name="edition")
+app.add_typer(people.subscriber, name="subscriber")
+app.add_typer(people.consent, name="consent")
+app.add_typer(service.account, name="account")
+app.add_typer(service.db, name="db")
+app.command("demo")(demo.demo)
+for command in (
+    service.init,
+    service.config,
+    service.run,
+    service.web,
+    service.work,
+    service.schedule,
+    service.postbox,
+):
+    app.command(command.__name__)(command)
+
+
+def main() -> None:
+    """Run one command and leave with its exit code."""
+    try:
+        app()
+    except (NewsletterError, SubscribersError) as error:
+        house.say(f"worldbrief: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        house.say("worldbrief: interrupted; what was finished is kept, the same command continues")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,123 @@
+"""What every command needs: the configuration, the database, the secrets, dates, and how to print."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+
+from newsletter import __version__, config, vault
+from newsletter.config import Config, Newsletter
+from newsletter.database import Database
+from newsletter.errors import ConfigError
+from newsletter.scheduling import timetable
+from newsletter.vault import Vault
+
+app = typer.Typer(
+    help="World Brief, the newsletter desk a newsroom runs itself.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+console = Console(stderr=True, highlight=False)
+stdout = Console(highlight=False)
+
+NewsletterOption = Annotated[
+    str, typer.Option("--newsletter", "-n", help="Its key in config.toml; the first by default.")
+]
+DateOption = Annotated[
+    str,
+    typer.Option("--date", "-d", help="YYYY-MM-DD in the newsletter’s time zone; today, or the next publishing day."),
+]
+JSONOption = Annotated[bool, typer.Option("--json", help="Answer with one JSON object per line.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who does this; kept in the edition’s history.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """One opened installation."""
+
+    config: Config
+    database: Database
+    vault: Vault
+
+    def newsletter(self, key: str) -> Newsletter:
+        """The newsletter with this key, or the first one when the key is empty."""
+        known = self.config.newsletters
+        if not known:
+            raise ConfigError(self.config.path, "newsletters", "there is none; add [newsletters.<name>]")
+        if not key:
+            return next(iter(known.values()))
+        if key not in known:
+            raise ConfigError(self.config.path, f"newsletters.{key}", f"unknown; there are {', '.join(known)}")
+        return known[key]
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"worldbrief {__version__}")
+        raise typer.Exit
+
+
+def load_config() -> Config:
+    """The configuration the environment points at: WORLD_BRIEF_CONFIG, or config.toml here."""
+    return config.load(Path(os.environ.get("WORLD_BRIEF_CONFIG", "config.toml")), os.environ)
+
+
+@contextmanager
+def opened(settings: Config | None = None) -> Iterator[House]:
+    """Open the installation, creating its home, its secret and its tables when they are missing."""
+    settings = settings or load_config()
+    if not os.environ.get("WORLD_BRIEF_SECRET"):
+        vault.create(settings.home)
+    secrets = vault.unlock(settings.home, os.environ)
+    database = Database(settings.database_url, busy_timeout_seconds=settings.database.busy_timeout_seconds)
+    try:
+        database.upgrade()
+        yield House(config=settings, database=database, vault=secrets)
+    finally:
+        database.close()
+
+
+def clock() -> datetime:
+    """The one clock of the command line."""
+    return datetime.now(UTC)
+
+
+def publishing_date(newsletter: Newsletter, text: str, now: datetime) -> date:
+    """The date asked for; without one today in the newsletter's zone, or its next publishing day."""
+    if text and text != "today":
+        try:
+            return date.fromisoformat(text)
+        except ValueError as error:
+            raise typer.BadParameter(f"{text!r} is no date such as 2026-11-23") from error
+    today = now.astimezone(ZoneInfo(newsletter.timezone)).date()
+    return today if timetable.slot(newsletter, today) else timetable.next_slot(newsletter, now).on
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal, on standard error."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def answer(value: object) -> None:
+    """One JSON object on one line of standard output."""
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def plain(value: object) -> Any:
+    """A value as JSON would have it."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

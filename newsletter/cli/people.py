@@ -1,0 +1,126 @@
+"""`worldbrief subscriber …` and `worldbrief consent …`: the people, through their own front door."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import subscribers
+from newsletter.cli import house
+from newsletter.cli.house import ByOption, House, JSONOption, NewsletterOption
+from newsletter.cli.progress import bar
+from subscribers import Address, Imported, ImportJob, ImportRefused
+
+subscriber = typer.Typer(
+    help="Subscribers: import, show, unsubscribe, suppress.", no_args_is_help=True, rich_markup_mode=None
+)
+consent = typer.Typer(help="The consent ledger.", no_args_is_help=True, rich_markup_mode=None)
+
+AddressArgument = Annotated[str, typer.Argument(help="The subscriber’s address.")]
+
+
+def keys(one: House) -> subscribers.Keys:
+    """The subscribers' keys, derived from the master secret."""
+    return subscribers.Keys(one.vault.derive("subscribers/1"))
+
+
+@subscriber.command("import")
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(help="CSV, UTF-8: email, consent_at, consent_source, consent_wording, consent_method.")
+    ],
+    newsletter: NewsletterOption = "",
+    by: ByOption = "cli",
+    *,
+    as_json: JSONOption = False,
+) -> None:
+    """Import subscribers. Rows without consent evidence are stored but never mailed; suppression wins over everything."""
+    with house.opened() as one:
+        paper = one.newsletter(newsletter)
+        job = ImportJob(file=file.name, newsletter=paper.key, language=paper.language, by=by, now=house.clock())
+        try:
+            with file.open("rb") as lines, bar("importing") as advance:
+                imported = subscribers.import_csv(
+                    one.database.transaction, keys(one), lines, job, lambda done: advance(done.rows, None)
+                )
+        except OSError as error:
+            raise ImportRefused(str(file), 0, error.strerror or str(error)) from error
+    _tell(imported, file, as_json=as_json)
+    if imported.refused:
+        raise typer.Exit(1)
+
+
+@subscriber.command()
+def show(address: AddressArgument, *, as_json: JSONOption = False) -> None:
+    """Show what is held on one address: its subscriptions and the consent behind each."""
+    with house.opened() as one, one.database.snapshot() as session:
+        found = subscribers.show(session, keys(one), Address.parse(address))
+    if found is None:
+        house.say("worldbrief: nothing is held on that address")
+        raise typer.Exit(1)
+    if as_json:
+        house.answer(found)
+        return
+    house.stdout.print(f"{address}", markup=False)
+    if found.suppressed:
+        house.stdout.print(f"  suppressed: {found.suppressed}", markup=False)
+    for each in found.subscriptions:
+        house.stdout.print(f"  {each.newsletter}: {each.state} since {each.since:%Y-%m-%d}", markup=False)
+    for event in found.events:
+        house.stdout.print(f"  #{event.seq} {event.on} {event.newsletter} {event.kind}  {event.method}", markup=False)
+
+
+@subscriber.command()
+def unsubscribe(
+    address: AddressArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the consent ledger.")],
+    newsletter: NewsletterOption = "",
+    by: ByOption = "cli",
+) -> None:
+    """Take an address off on its holder's request. Final: only a fresh sign-up by the holder brings it back."""
+    with house.opened() as one:
+        key = one.newsletter(newsletter).key if newsletter else None
+        with one.database.transaction() as session:
+            count = subscribers.unsubscribe_address(
+                session, keys(one), Address.parse(address), key, by=by, reason=reason, now=house.clock()
+            )
+    house.say(f"{count} subscription{'s' * (count != 1)} ended")
+
+
+@subscriber.command()
+def suppress(
+    address: AddressArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
+    by: ByOption = "cli",
+) -> None:
+    """Never write to an address again, whatever its subscriptions say."""
+    with house.opened() as one, one.database.transaction() as session:
+        subscribers.suppress(session, keys(one), Address.parse(address), reason=reason, by=by, now=house.clock())
+    house.say("suppressed")
+
+
+@consent.command()
+def verify(*, as_json: JSONOption = False) -> None:
+    """Recompute the whole consent ledger from its stored bytes; leaves with 1 when anything does not fit."""
+    with house.opened() as one, one.database.snapshot() as session:
+        verdict = subscribers.verify(session, keys(one))
+    if as_json:
+        house.answer(verdict)
+    else:
+        house.stdout.print(f"{verdict.events} events, root {verdict.root}")
+        for broken in verdict.broken:
+            house.stdout.print(f"  broken at {broken.seq}: {broken.reason}", markup=False)
+        house.stdout.print("the ledger verifies" if verdict.ok else "the ledger does NOT verify")
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+def _tell(imported: Imported, file: Path, *, as_json: bool) -> None:
+    if as_json:
+        house.answer(imported)
+        return
+    parts = ("imported", "unchanged", "unknown", "suppressed")
+    counts = ", ".join(f"{getattr(imported, part)} {part}" for part in parts)
+    house.stdout.print(f"{file.name}: {imported.rows} rows: {counts}, {len(imported.refused)} refused", markup=False)
+    for refused in imported.refused:
+        house.stdout.print(f"  line {refused.row}: {refused.reason}", markup=False)

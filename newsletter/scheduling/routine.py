@@ -1,0 +1,162 @@
+"""The daily routine: at the cut-off a draft is built, at the slot it goes out if it is approved, else people are told.
+
+Every step is idempotent by (newsletter, date): scheduler, cron, CLI and desk all pass through `build` and `ring`.
+Contains no clock: `scheduler` rings, the timetable says what is due, and the database knows who has done it.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import subscribers
+from newsletter.config import Config, Newsletter
+from newsletter.database import Database
+from newsletter.delivery import correspondence, dispatch
+from newsletter.delivery.ledger import MailingId
+from newsletter.editions import store
+from newsletter.editions.edition import revise as revised
+from newsletter.editions.store import EditionRecord
+from newsletter.editions.workflow import Event, State
+from newsletter.errors import EditionError, NewsletterError
+from newsletter.rendering.press import Occasion, Press, required
+from newsletter.scheduling import timetable
+from newsletter.scheduling.timetable import Slots
+from newsletter.vault import Vault
+
+log = logging.getLogger("world_brief.routine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """One thing a tick did: "built", "scheduled", "sending" or "alert"."""
+
+    newsletter: str
+    on: date
+    what: str
+    detail: str = ""
+
+
+def press(config: Config, newsletter: Newsletter) -> Press:
+    """The press of one newsletter, with the audience rule its approvals are bound to."""
+    return Press(newsletter=newsletter, site=config.site, settings=config.wire, audience_rule=subscribers.AUDIENCE_RULE)
+
+
+def build(
+    database: Database, config: Config, newsletter: Newsletter, on: date, by: str, now: datetime
+) -> EditionRecord:
+    """Compose and store the date's edition. Raises EditionError, with the reason, on a day it does not appear."""
+    slots = _slots(newsletter, on)
+    occasion = Occasion(on=on, send_at=slots.send_at, notices=timetable.notices(newsletter, on))
+    return press(config, newsletter).build(database, occasion, by, now)
+
+
+def ring(database: Database, config: Config, newsletter: Newsletter, on: date, now: datetime) -> MailingId:
+    """Start the date's mailing, or find the one that was started. Raises EditionError when nothing may be sent."""
+    slots = _slots(newsletter, on)
+    with database.snapshot() as session:
+        record = store.load(session, newsletter.key, on)
+    if newsletter.auto_approve and (record is None or record.state in {State.OPEN, State.BUILDING, State.IN_REVIEW}):
+        record = _build_unattended(database, config, newsletter, on, now)
+    if record is None:
+        raise EditionError(newsletter.key, on, "has not been built: nothing is sent; run `worldbrief edition build`")
+    if now >= slots.expires_at and record.state is not State.SENT:
+        raise EditionError(newsletter.key, on, f"expired at {slots.expires_at:%Y-%m-%d %H:%M} UTC: nothing is sent")
+    return dispatch.dispatch(database, press(config, newsletter), config, on, now)
+
+
+def revise(
+    database: Database, record: EditionRecord, by: str, now: datetime, *, subject: str = "", preheader: str = ""
+) -> EditionRecord:
+    """Store an edition with another subject or preheader; voids an approval."""
+    with database.transaction() as session:
+        current = required(session, record.newsletter, record.on)
+        if current.edition is None:
+            raise EditionError(record.newsletter, record.on, "has not been built yet; run `worldbrief edition build`")
+        edition = revised(current.edition, subject=subject or None, preheader=preheader or None)
+        return store.save(session, current.id, edition, by, now)
+
+
+def tick(database: Database, config: Config, vault: Vault, now: datetime) -> list[Happened]:
+    """Do what is due now for every newsletter; doing it twice, or in two processes, does nothing twice."""
+    happened: list[Happened] = []
+    for newsletter in config.newsletters.values():
+        for slots in timetable.building(newsletter, now):
+            happened += _cut_off(database, config, newsletter, slots, now)
+        for slots in timetable.due(newsletter, now):
+            happened += _slot(database, config, newsletter, slots, now)
+    for one in happened:
+        log.log(
+            logging.ERROR if one.what == "alert" else logging.INFO,
+            "%s %s %s: %s",
+            one.what,
+            one.newsletter,
+            one.on,
+            one.detail,
+        )
+    correspondence.alert(
+        [f"{one.newsletter} {one.on}: {one.detail}" for one in happened if one.what == "alert"], config, vault, now
+    )
+    return happened
+
+
+def _slots(newsletter: Newsletter, on: date) -> Slots:
+    slots = timetable.slot(newsletter, on)
+    if slots is None:
+        raise EditionError(newsletter.key, on, f"does not appear: {timetable.skipped(newsletter, on)}")
+    return slots
+
+
+def _cut_off(database: Database, config: Config, newsletter: Newsletter, slots: Slots, now: datetime) -> list[Happened]:
+    with database.snapshot() as session:
+        record = store.load(session, newsletter.key, slots.on)
+    if record is None or record.state in {State.OPEN, State.BUILDING}:
+        if newsletter.auto_approve:
+            record = _build_unattended(database, config, newsletter, slots.on, now)
+        else:
+            record = build(database, config, newsletter, slots.on, "scheduler", now)
+        built = Happened(newsletter=newsletter.key, on=slots.on, what="built", detail=record.state)
+        return [built, *_schedule(database, record, now)]
+    return _schedule(database, record, now)
+
+
+def _schedule(database: Database, record: EditionRecord, now: datetime) -> list[Happened]:
+    if record.state is not State.APPROVED:
+        return []
+    with database.transaction() as session:
+        store.move(session, record.id, Event.SCHEDULE, "scheduler", now)
+    return [
+        Happened(newsletter=record.newsletter, on=record.on, what="scheduled", detail=f"for {record.send_at:%H:%M} UTC")
+    ]
+
+
+def _slot(database: Database, config: Config, newsletter: Newsletter, slots: Slots, now: datetime) -> list[Happened]:
+    with database.snapshot() as session:
+        record = store.load(session, newsletter.key, slots.on)
+    if record and record.state in {State.SENDING, State.SENT, State.KILLED}:
+        return []
+    try:
+        ring(database, config, newsletter, slots.on, now)
+    except NewsletterError as error:
+        return _alert(database, newsletter, slots, str(error), now)
+    return [Happened(newsletter=newsletter.key, on=slots.on, what="sending")]
+
+
+def _alert(database: Database, newsletter: Newsletter, slots: Slots, detail: str, now: datetime) -> list[Happened]:
+    """Tell people once for each reason, however often the clock ticks and however many processes tick."""
+    with database.transaction() as session:
+        store.claim(session, newsletter.key, slots.on, slots.send_at, now)
+        record = required(session, newsletter.key, slots.on)
+        if any(entry.event == "alert" and entry.reason == detail for entry in store.history(session, record.id)):
+            return []
+        store.note(session, record.id, "scheduler", "alert", detail, now)
+    return [Happened(newsletter=newsletter.key, on=slots.on, what="alert", detail=detail)]
+
+
+def _build_unattended(
+    database: Database, config: Config, newsletter: Newsletter, on: date, now: datetime
+) -> EditionRecord:
+    """Build and approve without a person, but only with a clean preflight."""
+    record = build(database, config, newsletter, on, "scheduler", now)
+    if record.state is not State.IN_REVIEW:
+        return record
+    return press(config, newsletter).approve(database, record, "auto_approve", now)
