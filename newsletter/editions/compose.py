@@ -103,15 +103,13 @@ class _Sheet:
                 self.refused[pin.story_key] = Choice(
                     story=pin.story_key, headline="", slot=pin.slot, chosen=False, reason="pinned, but not in the bank"
                 )
-            elif story.key in self.reasons:
-                continue
-            elif slot is None:
-                self._refuse(story, f"pinned to “{pin.slot}”, which is no slot of this plan", pin.slot)
-            elif reason := rules.unpinnable(slot, story, self.plan, self.on):
-                self._refuse(story, reason, pin.slot)
-            else:
-                self._place(slot, rules.ahead(story, self.on), PINNED)
-                self.owners.update(dict.fromkeys(_marks(story), story))
+            elif story.key not in self.reasons:
+                reason = rules.unpinnable(slot, story, self.plan, self.on) if slot else "pinned to no slot of this plan"
+                if slot and not reason:
+                    self._place(slot, rules.ahead(story, self.on), PINNED)
+                else:
+                    self.unfit.add(story.key)
+                    self._refuse(story, reason, pin.slot)
 
     def offer(self) -> None:
         """Note for each story which slots may print it, or why none may."""
@@ -214,7 +212,6 @@ class _Sheet:
             self._refuse(story, over, slot.name)
             return
         self._place(slot, story, reason)
-        self.owners.update(dict.fromkeys(_marks(story), story))
 
     def _place(self, slot: Slot, story: Story, reason: str) -> None:
         if story.body != self.bank[story.key].body:
@@ -222,6 +219,7 @@ class _Sheet:
         self.placed[slot.name].append(story)
         self.reasons[story.key] = reason
         self.refused.pop(story.key, None)
+        self.owners.update(dict.fromkeys(_marks(story), story))
         self.words += self._count(slot, story)
 
     def _release(self, slot: Slot) -> None:
