@@ -96,7 +96,10 @@ def address(stencil: Stencil, recipient: Recipient) -> Letter:
 
 
 def _boundary(proof: Proof) -> str:
-    return f"=_{proof.digest[:32]}"
+    try:
+        return f"=_{proof.digest[:32]}"
+    except UnicodeEncodeError as error:
+        raise MessageError("proof", "holds half a surrogate pair, which is no character") from error
 
 
 def _filled(text: str, names: Mapping[str, str], *, html: bool = False) -> str:
@@ -131,9 +134,9 @@ def _edition_headers(proof: Proof, token: str) -> list[Header]:
     # List-Unsubscribe names the https door only: a mailto that nobody reads would lose withdrawals.
     return [
         mime.list_id("List-ID", proof.list_name, proof.list_id),
-        mime.plain("List-Unsubscribe", f"<{proof.site}/u/{token}>"),
+        mime.plain("List-Unsubscribe", _link(f"{proof.site}/u/{token}")),
         mime.plain("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-        mime.plain("List-Archive", f"<{proof.site}/archive/>"),
+        mime.plain("List-Archive", _link(f"{proof.site}/archive/")),
         mime.plain("List-Post", "NO"),
         mime.plain("Feedback-ID", f"{proof.on}:{_field(proof.newsletter)}:edition:{SENDER_ID}"),
         mime.plain("Precedence", "bulk"),
@@ -146,6 +149,12 @@ def _letter_headers(proof: Proof) -> list[Header]:
         mime.plain("Feedback-ID", f"{_field(proof.newsletter)}:letter:{SENDER_ID}"),
         mime.plain("Auto-Submitted", "auto-generated"),
     ]
+
+
+def _link(url: str) -> str:
+    if re.search(r"[\s<>]", url):
+        raise MessageError("List-Unsubscribe", f"{url[:60]!r} is no address of a page")
+    return f"<{url}>"
 
 
 def _field(text: str) -> str:
