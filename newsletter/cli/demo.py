@@ -74,7 +74,7 @@ def _refuse_a_home_in_use(one: House, folder: Path) -> None:
         held = subscribers.audience(session, one.newsletter("").key, house.clock()).candidates
     if held and not folder.exists():
         raise NewsletterError(
-            f"{one.config.home} holds {held} subscribers that are not the demo’s; set WORLD_BRIEF_HOME to another folder"
+            f"{one.config.home} holds {held} subscribers that are not the demo’s; set WORLD_BRIEF_HOME elsewhere"
         )
     folder.mkdir(parents=True, exist_ok=True)
 

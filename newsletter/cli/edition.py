@@ -210,9 +210,9 @@ def status(newsletter: NewsletterOption = "", date: DateOption = "", *, as_json:
     house.stdout.print(f"digest    {digest}")
     if accounts:
         house.stdout.print(balance(accounts))
-    for one_uncertain in uncertain:
+    for each in uncertain:
         house.stdout.print(
-            f"  uncertain: subscription {one_uncertain.recipient}, {one_uncertain.at:%H:%M:%S} UTC, {one_uncertain.reply}"
+            f"  uncertain: subscription {each.recipient}, {each.at:%H:%M:%S} UTC, {each.reply}"
         )
     for entry in entries:
         house.stdout.print(

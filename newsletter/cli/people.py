@@ -34,7 +34,7 @@ def import_file(
     *,
     as_json: JSONOption = False,
 ) -> None:
-    """Import subscribers. Rows without consent evidence are stored but never mailed; suppression wins over everything."""
+    """Import subscribers. Rows without consent evidence are stored but never mailed; suppression always wins."""
     with house.opened() as one:
         paper = one.newsletter(newsletter)
         job = ImportJob(file=file.name, newsletter=paper.key, language=paper.language, by=by, now=house.clock())

@@ -1,4 +1,4 @@
-"""The press: from the bank to a stored edition, its proof, its findings and its approval. The newsroom's only shell here.
+"""The press: from the bank to a stored edition, its proof, its findings and its approval.
 
 An approval is bound to what was seen: the proof's bytes, the audience rule and the slot. `clear` asks for all three
 again just before sending, so that a change of story, template, sender, rule or time cannot leave unseen.
@@ -116,7 +116,7 @@ class Press:
             raise EditionError(
                 record.newsletter,
                 record.on,
-                "the approval is void: its stories, template, sender, audience rule or slot changed since; approve it again",
+                "the approval is void: stories, template, sender, audience rule or slot changed since; approve again",
             )
         _refuse(sight.findings, record.approval.overrides)
         return sight.proof

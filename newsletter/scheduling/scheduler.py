@@ -1,4 +1,4 @@
-"""The alarm clock: APScheduler wakes the routine, from memory. What is due, and whether it is done, is decided elsewhere."""
+"""The alarm clock: APScheduler wakes the routine, from memory. What is due and what is done is decided elsewhere."""
 
 import logging
 import threading

@@ -59,6 +59,22 @@ STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
 )
 
 
+class Limits:
+    """Counts posts by network and hour, in memory: enough for one process, and gone with it."""
+
+    def __init__(self) -> None:
+        self._hour = -1
+        self._counts: dict[str, int] = {}
+
+    def take(self, network: str, now: datetime, most: int) -> bool:
+        """Whether one more post of this network is within the hour's limit."""
+        hour = int(now.timestamp() // 3600)
+        if hour != self._hour:
+            self._hour, self._counts = hour, {}
+        self._counts[network] = self._counts.get(network, 0) + 1
+        return self._counts[network] <= most
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pages:
     """One installation as the pages see it."""
@@ -67,7 +83,7 @@ class Pages:
     database: Database
     vault: Vault
     clock: Callable[[], datetime]
-    limits: "Limits" = field(default_factory=lambda: Limits())
+    limits: Limits = field(default_factory=Limits)
 
     @cached_property
     def keys(self) -> subscribers.Keys:
@@ -95,7 +111,7 @@ class Pages:
         tokens = tomllib.loads((TEMPLATES / "tokens.toml").read_text("utf-8"))
         text = (TEMPLATES / "pages" / "page.css").read_text("utf-8")
         return (
-            jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+            jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 -- a style sheet
             .from_string(text)
             .render(tokens)
             .encode()
@@ -131,22 +147,6 @@ class Pages:
         return self.page(
             "sorry", status, headers=HEADERS | PRIVATE, title=words.get(status, "That did not work"), said=said
         )
-
-
-class Limits:
-    """Counts posts by network and hour, in memory: enough for one process, and gone with it."""
-
-    def __init__(self) -> None:
-        self._hour = -1
-        self._counts: dict[str, int] = {}
-
-    def take(self, network: str, now: datetime, most: int) -> bool:
-        """Whether one more post of this network is within the hour's limit."""
-        hour = int(now.timestamp() // 3600)
-        if hour != self._hour:
-            self._hour, self._counts = hour, {}
-        self._counts[network] = self._counts.get(network, 0) + 1
-        return self._counts[network] <= most
 
 
 def network(request: Request) -> str:
