@@ -18,6 +18,7 @@ import nh3
 from newsletter.stories.story import link_url
 
 SUMMARY_CHARACTERS: Final = 400
+STANDFIRST_CHARACTERS: Final = 60
 # One item's markup: a long read has 100 kB; what is longer is an attack on the converter's time.
 MOST_MARKUP: Final = 300_000
 
@@ -29,8 +30,8 @@ MARKS: Final = {"strong": "**", "b": "**", "em": "*", "i": "*", "cite": "*"}
 KEPT: Final = frozenset(BLOCKS | set(MARKS) | {"a", "br", "td", "th"})
 # Their text is no prose: captions go with the images they belonged to.
 DROPPED: Final = frozenset(
-    "script style noscript iframe object embed svg math template form select textarea title head video audio canvas "
-    "figcaption button map".split()  # noqa: SIM905
+    "script style noscript iframe object embed svg math template form select textarea title head video audio "  # noqa: SIM905
+    "canvas figcaption button map".split()
 )
 CLEANER: Final = nh3.Cleaner(
     tags=set(KEPT),
@@ -145,8 +146,13 @@ def _between(before: str, after: str) -> str:
 
 
 def summary(blocks: list[Block]) -> str:
-    """The first sentences, cut near 400 characters; paragraphs that are mostly links are passed over."""
+    """The first sentences, cut near 400 characters; paragraphs that are mostly links are passed over.
+
+    A first paragraph without a full stop is a standfirst, and stands alone rather than run into the next.
+    """
     texts = [one.text for one in blocks if not one.navigation] or [one.text for one in blocks]
+    if texts and len(texts[0]) >= STANDFIRST_CHARACTERS and texts[0][-1].isalnum():
+        return shorten(texts[0])
     return shorten(" ".join(texts))
 
 

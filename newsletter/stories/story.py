@@ -124,6 +124,23 @@ class Story:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An item that became no story: which one, and why."""
+
+    item: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """What one document held."""
+
+    title: str
+    stories: tuple[Story, ...]
+    refused: tuple[Refusal, ...] = ()
+
+
 def _moment(value: object) -> str:
     """The same instant is written the same way whichever offset it came with."""
     if isinstance(value, datetime):
