@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from newsletter.config import Slot
 from newsletter.stories.story import Story
 
-__all__ = ["Choice", "Edition", "Frame", "Notice", "Pin", "Plan", "Section", "Slot", "from_json", "to_json"]
+__all__ = ["Choice", "Edition", "Frame", "Notice", "Pin", "Plan", "Section", "Slot", "from_json", "revise", "to_json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +119,22 @@ class Edition:
     def digest(self) -> str:
         """SHA-256 over what is printed. The number is left out: it follows from newsletter and date, once stored."""
         return hashlib.sha256(_EDITION.dump_json(self, exclude=_NOT_PRINTED)).hexdigest()
+
+
+def revise(
+    edition: Edition, *, subject: str | None = None, preheader: str | None = None, intro: str | None = None
+) -> Edition:
+    """The edition with what an editor wrote by hand, each on one line; None leaves a field as it is."""
+
+    def line(written: str | None, there: str) -> str:
+        return there if written is None else " ".join(written.split())
+
+    return replace(
+        edition,
+        subject=line(subject, edition.subject),
+        preheader=line(preheader, edition.preheader),
+        intro=line(intro, edition.intro),
+    )
 
 
 _EDITION: Final = TypeAdapter(Edition)

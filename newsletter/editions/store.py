@@ -255,6 +255,15 @@ def frozen(session: Session, digest: str) -> bytes | None:
     return document
 
 
+def frozen_of(session: Session, id: EditionId) -> bytes:  # noqa: A002
+    """The proof an edition was approved with; raises EditionError when it has no approval."""
+    record = load_id(session, id)
+    document = frozen(session, record.proof_digest)
+    if document is None:
+        raise EditionError(record.newsletter, record.on, "has no approved proof")
+    return document
+
+
 def used(session: Session, newsletter: str, before: date, since: date) -> frozenset[str]:
     """The keys and addresses of the stories printed from `since` up to, but not on, `before`."""
     printed = col(EditionRow.state).in_([one.value for one in PRINTED])

@@ -1,6 +1,6 @@
 """What is written from the picks: date line, intro sentence, subject and preheader candidates, words, reading time.
 
-All of it is derived again whenever the picks change (`word`); what an editor wrote by hand is left as it is.
+All of it is derived again whenever the picks change (`word`).
 """
 
 import itertools
