@@ -61,9 +61,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What is written of one try: the judgement, and the relay's own words for it."""
+    """What is written of one try: where the letter stands now, what the try was (`outcome`), and the relay's words."""
 
     state: State
+    outcome: str
     phase: str = ""
     due_at: datetime | None = None
     code: int = 0
@@ -307,7 +308,14 @@ def _recover(session: Session, lease: Lease, now: datetime, *, resend: bool) -> 
         .returning(col(DeliveryRow.recipient_id), col(DeliveryRow.attempts))
     ).all()
     for recipient, tries in doubtful:
-        _keep_try(session, lease, recipient, tries, Settlement(state=State.UNCERTAIN, phase="dot"), now=now)
+        _keep_try(
+            session,
+            lease,
+            recipient,
+            tries,
+            Settlement(state=State.UNCERTAIN, outcome=State.UNCERTAIN, phase="dot"),
+            now=now,
+        )
     if resend and doubtful:
         session.exec(
             sa.update(DeliveryRow)
@@ -355,7 +363,7 @@ def _keep_try(session: Session, lease: Lease, recipient: int, tries: int, result
             recipient_id=recipient,
             n=tries,
             at=now,
-            outcome=(result.state if result.counted else "lost"),
+            outcome=result.outcome,
             phase=result.phase,
             code=result.code,
             reply=result.reply,

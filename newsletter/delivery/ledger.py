@@ -37,6 +37,7 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
+STATE_NAMES: Final = tuple(state.value for state in State)
 READY: Final = (State.WAITING, State.DEFERRED)
 OPEN: Final = (*READY, State.CLAIMED)
 
@@ -99,6 +100,11 @@ class Accounts:
         """The letters something may still happen to by itself."""
         return self.waiting + self.claimed + self.deferred
 
+    @property
+    def settled(self) -> int:
+        """The letters nothing more happens to."""
+        return self.due - self.open
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -109,9 +115,9 @@ class Line:
     attempts: int
     at: datetime | None
     code: int
-    enhanced: str
     reply: str
-    reason: str
+    enhanced: str = ""
+    reason: str = ""
 
 
 class MailingRow(SQLModel, table=True):
@@ -168,7 +174,7 @@ class DeliveryRow(SQLModel, table=True):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        CheckConstraint(f"state IN ({', '.join(repr(state.value) for state in State)})", name="state"),
+        CheckConstraint(f"state IN ({', '.join(map(repr, STATE_NAMES))})", name="state"),
         CheckConstraint("length(reply) <= 500", name="reply"),
         # The rows lie in the order they are claimed in, at a third of the bytes.
         {"sqlite_with_rowid": False},
@@ -249,14 +255,11 @@ def mailing(session: Session, mailing_id: MailingId) -> Mailing:
     return _mailing(row)
 
 
-def find(session: Session, newsletter: str, on: date) -> Mailing | None:
-    """The edition's mailing, if it was dispatched."""
-    row = session.exec(
-        select(MailingRow).where(
-            col(MailingRow.newsletter) == newsletter, col(MailingRow.on) == on, col(MailingRow.kind) == EDITION
-        )
-    ).first()
-    return _mailing(row) if row else None
+def mailing_of(session: Session, newsletter: str, on: date) -> MailingId | None:
+    """The number of the edition's mailing, if it was dispatched."""
+    edition = (col(MailingRow.newsletter) == newsletter, col(MailingRow.on) == on, col(MailingRow.kind) == EDITION)
+    key = session.exec(select(MailingRow.id).where(*edition)).first()
+    return None if key is None else MailingId(key)
 
 
 def accounts(session: Session, mailing_id: MailingId) -> Accounts:
@@ -265,6 +268,11 @@ def accounts(session: Session, mailing_id: MailingId) -> Accounts:
     if sum(counts.values()) != due:
         raise LedgerError(f"mailing {mailing_id} does not balance: {due} were frozen, {sum(counts.values())} are there")
     return Accounts(due=due, **counts)
+
+
+def states(accounts: Accounts) -> dict[str, int]:
+    """The count of every state by its name, in the order of `STATE_NAMES`."""
+    return {name: getattr(accounts, name) for name in STATE_NAMES}
 
 
 def listing(session: Session, mailing_id: MailingId, state: State) -> list[Line]:
@@ -289,7 +297,7 @@ def listing(session: Session, mailing_id: MailingId, state: State) -> list[Line]
     ]
 
 
-def uncertain_listing(session: Session, mailing_id: MailingId) -> list[Line]:
+def uncertain(session: Session, mailing_id: MailingId) -> list[Line]:
     """Every try whose end nobody knows, with what became of the letter since: these may have arrived twice."""
     rows = session.exec(
         select(AttemptRow, DeliveryRow)
@@ -310,9 +318,7 @@ def uncertain_listing(session: Session, mailing_id: MailingId) -> list[Line]:
             attempts=attempt.n,
             at=attempt.at,
             code=attempt.code,
-            enhanced="",
             reply=attempt.reply,
-            reason=attempt.phase,
         )
         for attempt, row in rows
     ]
@@ -382,17 +388,4 @@ def _tally(session: Session, mailing_id: MailingId) -> dict[str, int]:
 
 
 def _mailing(row: MailingRow) -> Mailing:
-    return Mailing(
-        id=MailingId(row.id or 0),
-        newsletter=row.newsletter,
-        kind=row.kind,
-        on=row.on,
-        proof_digest=row.proof_digest,
-        frozen_at=row.frozen_at,
-        expires_at=row.expires_at,
-        priority=row.priority,
-        candidates=row.candidates,
-        excluded=json.loads(row.excluded),
-        paused=row.paused,
-        cancelled=row.cancelled,
-    )
+    return Mailing(**row.model_dump(exclude={"excluded"}), excluded=json.loads(row.excluded))

@@ -10,7 +10,7 @@ from newsletter.delivery import claims, ledger
 from newsletter.delivery.claims import Lease, Settlement, Wanted
 from newsletter.delivery.ledger import Mailing, MailingId, Opening, State
 
-ACCEPTED = Settlement(state=State.ACCEPTED, phase="dot", code=250, reply="2.0.0 queued")
+ACCEPTED = Settlement(state=State.ACCEPTED, outcome=State.ACCEPTED, phase="dot", code=250, reply="2.0.0 queued")
 
 
 def people(count: int, first: int = 1) -> sa.Select[tuple[int]]:
@@ -76,6 +76,6 @@ def counts(database: Database, mailing: Mailing | MailingId) -> dict[str, int]:
     key = mailing.id if isinstance(mailing, Mailing) else mailing
     with database.snapshot() as session:
         found = ledger.accounts(session, key)
-    tally = {state.value: getattr(found, state.value) for state in State}
+    tally = ledger.states(found)
     assert sum(tally.values()) == found.due
     return {state: count for state, count in tally.items() if count}

@@ -38,7 +38,7 @@ def test_an_audience_that_does_not_balance_is_refused_and_nothing_is_kept(databa
     with pytest.raises(LedgerError, match="26 candidates, but 25 queued and 0 excluded"):
         open_one(database, 25, now, candidates=26)
     with database.snapshot() as session:
-        assert ledger.find(session, "world-brief", now.date()) is None
+        assert ledger.mailing_of(session, "world-brief", now.date()) is None
         assert session.connection().execute(sa.text("SELECT count(*) FROM delivery")).scalar_one() == 0
 
 
@@ -46,7 +46,7 @@ def test_a_second_mailing_of_the_same_edition_is_refused(database: Database, now
     first = open_one(database, 3, now)
     with database.transaction() as session:
         assert ledger.open_mailing(session, opening(3, now), now) is None
-        assert ledger.find(session, "world-brief", now.date()) == first
+        assert ledger.mailing_of(session, "world-brief", now.date()) == first.id
 
 
 def test_many_letters_of_one_kind_may_be_open_at_once(database: Database, now: datetime) -> None:
@@ -90,7 +90,7 @@ def test_letters_come_before_editions_and_new_work_before_retries(database: Data
     edition = open_one(database, 20, now)
     lease = lease_one(database, now)
     for recipient in take(database, lease, now):
-        result = Settlement(state=State.DEFERRED, phase="dot", due_at=now + MINUTE, code=451)
+        result = Settlement(state=State.DEFERRED, outcome=State.DEFERRED, phase="dot", due_at=now + MINUTE, code=451)
         assert record(database, lease, recipient, result, now)
     release(database, lease, now)
     letter = open_one(database, 1, now, kind="confirm", on=None, priority=ledger.LETTER_PRIORITY)
@@ -130,7 +130,13 @@ def test_a_deferred_letter_is_due_again_at_its_moment_and_not_before(database: D
     lease = lease_one(database, now)
     take(database, lease, now)
     later = now + 5 * MINUTE
-    record(database, lease, 1, Settlement(state=State.DEFERRED, phase="dot", due_at=later, code=451, reply="slow"), now)
+    record(
+        database,
+        lease,
+        1,
+        Settlement(state=State.DEFERRED, outcome=State.DEFERRED, phase="dot", due_at=later, code=451, reply="slow"),
+        now,
+    )
     release(database, lease, now)
     assert counts(database, mailing) == {"deferred": 1}
     with database.transaction() as session:
@@ -150,7 +156,7 @@ def test_a_lost_connection_before_the_dot_counts_no_attempt_but_is_kept(database
     mailing = open_one(database, 1, now)
     lease = lease_one(database, now)
     take(database, lease, now)
-    record(database, lease, 1, Settlement(state=State.WAITING, phase="body", counted=False), now)
+    record(database, lease, 1, Settlement(state=State.WAITING, outcome="lost", phase="body", counted=False), now)
     with database.snapshot() as session:
         [line] = ledger.listing(session, mailing.id, State.WAITING)
         assert line.attempts == 0
@@ -170,7 +176,7 @@ def test_what_a_dead_worker_held_waits_again_unless_its_dot_had_left(
     assert heir.epoch == dead.epoch + 1
     assert counts(database, mailing) == ({"waiting": 5} if resend else {"waiting": 4, "uncertain": 1})
     with database.snapshot() as session:
-        [line] = ledger.uncertain_listing(session, mailing.id)
+        [line] = ledger.uncertain(session, mailing.id)
     assert (line.recipient, line.attempts, line.at) == (2, 1, later)
 
 
@@ -232,7 +238,7 @@ def test_a_letter_in_doubt_three_times_is_left_in_doubt(database: Database, now:
     lease_one(database, now + 10 * MINUTE)
     assert counts(database, mailing) == {"uncertain": 1}
     with database.snapshot() as session:
-        assert [line.attempts for line in ledger.uncertain_listing(session, mailing.id)] == [1, 2, 3]
+        assert [line.attempts for line in ledger.uncertain(session, mailing.id)] == [1, 2, 3]
 
 
 def test_nothing_is_taken_or_leaves_after_the_expiry(database: Database, now: datetime) -> None:
@@ -257,7 +263,13 @@ def test_a_retry_later_than_the_expiry_expires_at_the_expiry(database: Database,
     mailing = open_one(database, 1, now, expires_at=now + MINUTE)
     lease = lease_one(database, now)
     take(database, lease, now)
-    record(database, lease, 1, Settlement(state=State.DEFERRED, phase="rcpt", due_at=now + 9 * MINUTE, code=450), now)
+    record(
+        database,
+        lease,
+        1,
+        Settlement(state=State.DEFERRED, outcome=State.DEFERRED, phase="rcpt", due_at=now + 9 * MINUTE, code=450),
+        now,
+    )
     release(database, lease, now)
     with database.snapshot() as session:
         assert claims.next_due(session, mailing.id) == now + MINUTE

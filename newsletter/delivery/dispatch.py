@@ -1,0 +1,110 @@
+"""From an approved edition, or one person's request, to a mailing: who gets it is frozen here, once.
+
+Dispatching sends nothing. Whatever calls it (scheduler, cron, CLI, desk), however often and from however many
+processes, there is one mailing for an edition.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+import subscribers
+from newsletter.config import Config
+from newsletter.database import Database
+from newsletter.delivery import ledger
+from newsletter.delivery.ledger import EDITION, LETTER_PRIORITY, MailingId, Opening
+from newsletter.editions import store
+from newsletter.editions.store import EditionRecord
+from newsletter.editions.workflow import Event, State
+from newsletter.errors import EditionError, LedgerError
+from newsletter.rendering.press import Press, required
+
+READY: Final = frozenset({State.APPROVED, State.SCHEDULED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Single:
+    """A letter to one person: for a confirmation, `person` is the number of the sign-up request."""
+
+    kind: str
+    newsletter: str
+    person: int
+    proof_digest: str
+    expires_at: datetime
+
+
+def dispatch(database: Database, press: Press, config: Config, on: date, now: datetime) -> MailingId:
+    """Freeze the audience of the approved edition and start its sending, or find the mailing that was started.
+
+    Raises EditionError when there is no approval or what was approved has changed since, NotReady when a check blocks
+    it now, LedgerError when candidates are not queued + excluded; then nothing is kept.
+    """
+    key = press.newsletter.key
+    # Proving takes longer than a write may hold the database, so it stands before the transaction, whose version
+    # check notices what changed in between.
+    with database.snapshot() as session:
+        record = required(session, key, on)
+        started = ledger.mailing_of(session, key, on)
+        if started is None:
+            _require_ready(record)
+            digest = press.clear(session, record, now).digest
+    if started is not None:
+        return started
+    with database.transaction() as session:
+        opening = _opening(session, press, config, record, digest, now)
+        mailing = ledger.open_mailing(session, opening, now)
+        if mailing is None:
+            return _started(session, opening)
+        if required(session, key, on).version != record.version or store.frozen(session, digest) is None:
+            raise EditionError(key, on, "changed while it was being dispatched: nothing is sent; look again")
+        moved = store.move(session, record.id, Event.SEND, "dispatch", now)
+        if mailing.due == 0:
+            store.move(session, moved.id, Event.FINISH, "dispatch", now, "nobody is due")
+        return mailing.id
+
+
+def letter(session: Session, single: Single, now: datetime) -> MailingId:
+    """Queue one letter, ahead of every edition; the caller has frozen its proof."""
+    opening = Opening(
+        newsletter=single.newsletter,
+        kind=single.kind,
+        proof_digest=single.proof_digest,
+        expires_at=single.expires_at,
+        eligible=sa.select(sa.literal(single.person)),
+        candidates=1,
+        priority=LETTER_PRIORITY,
+    )
+    mailing = ledger.open_mailing(session, opening, now)
+    return mailing.id if mailing else _started(session, opening)
+
+
+def _require_ready(record: EditionRecord) -> None:
+    if record.state not in READY:
+        raise EditionError(record.newsletter, record.on, f"is {record.state.replace('_', ' ')}: nothing is sent")
+
+
+def _opening(
+    session: Session, press: Press, config: Config, record: EditionRecord, digest: str, now: datetime
+) -> Opening:
+    audience = subscribers.audience(session, record.newsletter, now)
+    return Opening(
+        newsletter=record.newsletter,
+        kind=EDITION,
+        on=record.on,
+        proof_digest=digest,
+        expires_at=record.send_at + timedelta(hours=press.newsletter.expires_after_hours),
+        eligible=audience.eligible,
+        candidates=audience.candidates,
+        excluded=audience.excluded,
+        chunk_size=config.delivery.chunk_size,
+    )
+
+
+def _started(session: Session, opening: Opening) -> MailingId:
+    mailing = opening.on and ledger.mailing_of(session, opening.newsletter, opening.on)
+    if not mailing:
+        raise LedgerError(f"{opening.newsletter}: the mailing could neither be opened nor found")
+    return mailing
