@@ -37,6 +37,7 @@ class Locale:
     plus: str
     reading: str
     absent: str
+    away: str
     back: str
 
 
@@ -65,6 +66,7 @@ ENGLISH: Final = Locale(
     plus="Plus {topics}.",
     reading="{dateline}. Reading time: {minutes} min.",
     absent="{name} will not appear on {days}.",
+    away="{name} will not appear from {first} to {last}.",
     back=" We are back on {day}.",
 )
 GERMAN: Final = Locale(
@@ -92,6 +94,7 @@ GERMAN: Final = Locale(
     plus="Außerdem: {topics}.",
     reading="{dateline}. Lesezeit: {minutes} Min.",
     absent="{name} erscheint nicht am {days}.",
+    away="{name} erscheint nicht von {first} bis {last}.",
     back=" Die nächste Ausgabe kommt am {day}.",
 )
 LOCALES: Final = {"en": ENGLISH, "de": GERMAN}

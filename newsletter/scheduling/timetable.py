@@ -4,6 +4,7 @@ A slot belongs to a local date, so there is one a date by construction, whatever
 spring moves forward by the gap, one that comes twice in autumn is its first. What leaves this file is in UTC.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,6 +18,8 @@ from newsletter.errors import ConfigError
 
 # How far ahead a publishing day is looked for, and the years the holiday calendars know something of.
 HORIZON_DAYS: Final = 400
+# A longer absence is told by its first and last day.
+LISTED_DAYS: Final = 3
 FIRST_YEAR: Final = 1971
 LAST_YEAR: Final = 2099
 
@@ -104,8 +107,12 @@ def notices(newsletter: Newsletter, on: date) -> tuple[str, ...]:
     if not missed:
         return ()
     words = wording.locale(newsletter.language)
-    days = wording.joined([_named(newsletter, one) for one in missed], newsletter.language)
-    text = wording.fill(words.absent, name=newsletter.name, days=days)
+    if len(missed) > LISTED_DAYS:
+        first, last = (wording.day(one, newsletter.language) for one in (missed[0], missed[-1]))
+        text = wording.fill(words.away, name=newsletter.name, first=first, last=last)
+    else:
+        days = wording.joined([_named(newsletter, one) for one in missed], newsletter.language)
+        text = wording.fill(words.absent, name=newsletter.name, days=days)
     return (text + (wording.fill(words.back, day=wording.day(back, newsletter.language)) if back else ""),)
 
 
@@ -170,9 +177,12 @@ def _holidays(setting: str, code: str, subdivision: str, year: int, language: st
     import holidays  # noqa: PLC0415 -- a tenth of a second nobody without holidays should pay
 
     if setting == "holiday_markets":
-        return dict(holidays.financial_holidays(code, years=year))
-    plain = holidays.country_holidays(code, subdiv=subdivision or None, years=year)
-    known = [one for one in plain.supported_languages if wording.primary(one) == language]
-    if not known or plain.default_language in known:
-        return dict(plain)
-    return dict(holidays.country_holidays(code, subdiv=subdivision or None, years=year, language=known[0]))
+        plain = holidays.financial_holidays(code, years=year)
+    else:
+        plain = holidays.country_holidays(code, subdiv=subdivision or None)
+        # Without a language the names would be in that of this process's environment.
+        spoken = {wording.primary(one): one for one in reversed(plain.supported_languages)}
+        chosen = spoken.get(language, spoken.get("en", plain.default_language))
+        plain = holidays.country_holidays(code, subdiv=subdivision or None, years=year, language=chosen)
+    # "Boxing Day (observed)" will stand in brackets itself.
+    return {on: re.sub(r" \((.*?)\)", r", \1", name).replace("'", "’") for on, name in plain.items()}
