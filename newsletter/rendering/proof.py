@@ -1,17 +1,28 @@
 """An edition or a letter, rendered and complete but for the recipient's blanks.
 
-A proof is what an editor approves: its bytes are canonical, and its digest covers everything a reader will see.
+A proof is what an editor approves: its bytes are canonical, and its digest covers everything a reader will see. The
+same edition, template and settings give the same proof.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from hashlib import sha256
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
-BLANKS: Final = ("address", "token")
+from newsletter.config import Newsletter, Site
+from newsletter.editions.edition import Edition
+from newsletter.errors import TemplateError
+from newsletter.rendering import page, prose
+from newsletter.rendering.page import Links
+from newsletter.rendering.template import Template, clean, fill
+
+# Under which paths of the site a reader's token stands.
+TOKEN_PATHS: Final = ("u", "preferences", "confirm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +66,7 @@ _ADAPTER: Final = TypeAdapter(Proof)
 
 
 def blank(nonce: str, name: str) -> str:
-    """The marker that stands for `name` until the letter is addressed: [a-z0-9] only, so that no encoding changes it."""
+    """The marker that stands for `name` until the letter is addressed: [a-z0-9] only, which no encoding changes."""
     return f"wb{nonce}{name}x{nonce[::-1]}"
 
 
@@ -68,3 +79,108 @@ def to_bytes(proof: Proof) -> bytes:
 def from_bytes(data: bytes) -> Proof:
     """The proof that `to_bytes` froze; raises ValueError when the bytes are none."""
     return _ADAPTER.validate_json(data)
+
+
+def prove(template: Template, edition: Edition, newsletter: Newsletter, site: Site) -> Proof:
+    """The edition rendered for `newsletter`, complete but for the recipient's token and address.
+
+    Raises TemplateError when the template was compiled for the other direction, or asks for what is not there.
+    """
+    sheet = _Sheet(template=template, newsletter=newsletter, site=site, content=edition.digest())
+    language = edition.language or newsletter.language
+    made = sheet.proof("edition", language, {"edition": edition, "on": edition.on})
+    return replace(
+        made,
+        on=edition.on,
+        number=edition.number,
+        subject=_line(edition.subject),
+        preheader=_line(edition.preheader),
+    )
+
+
+def prove_letter(template: Template, newsletter: Newsletter, site: Site, values: Mapping[str, str]) -> Proof:
+    """A letter about the subscription itself, such as a request to confirm; its subject is its template's.
+
+    `values` are what the template asks for, such as the hours a link lives: never a reader's text.
+    """
+    content = sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()
+    sheet = _Sheet(template=template, newsletter=newsletter, site=site, content=content)
+    return sheet.proof("letter", newsletter.language, {"values": values})
+
+
+def neutral(proof: Proof) -> tuple[str, str]:
+    """HTML and text as the archive shows them: no reader's link leads anywhere but to the site."""
+    return _neutral(proof, proof.html), _neutral(proof, proof.text)
+
+
+def _neutral(proof: Proof, part: str) -> str:
+    token, home = blank(proof.nonce, "token"), f"{proof.site}/"
+    for path in TOKEN_PATHS:
+        part = part.replace(f"{proof.site}/{path}/{token}", home)
+    return part.replace(token, "").replace(blank(proof.nonce, "address"), "your address")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sheet:
+    """What an edition and a letter have in common: who sends, from where, under which marks."""
+
+    template: Template
+    newsletter: Newsletter
+    site: Site
+    content: str
+
+    @property
+    def base(self) -> str:
+        return self.site.base_url.rstrip("/")
+
+    @property
+    def nonce(self) -> str:
+        # It follows from the content, so content cannot hold a blank of its own proof.
+        made_of = (self.template.digest, self.content, self.newsletter, self.site)
+        return sha256(repr(made_of).encode()).hexdigest()[:12]
+
+    def links(self, on: date | None) -> Links:
+        token, key = blank(self.nonce, "token"), self.newsletter.key
+        return Links(
+            home=f"{self.base}/",
+            signup=f"{self.base}/",
+            archive=f"{self.base}/archive/{key}/{on}" if on else f"{self.base}/archive/",
+            unsubscribe=f"{self.base}/u/{token}",
+            preferences=f"{self.base}/preferences/{token}",
+            confirm=f"{self.base}/confirm/{token}",
+            privacy=prose.address(self.site.privacy_url, self.base),
+            terms=prose.address(self.site.terms_url, self.base),
+        )
+
+    def proof(self, kind: Literal["edition", "letter"], language: str, values: Mapping[str, object]) -> Proof:
+        newsletter, template = self.newsletter, self.template
+        if newsletter.direction != template.direction:
+            raise TemplateError(template.name, f"compiled for {template.direction}, asked for {newsletter.direction}")
+        on = values.get("on")
+        names = page.names(newsletter, self.base, template.words, language) | {
+            "site": self.site,
+            "links": self.links(on if isinstance(on, date) else None),
+            "address": blank(self.nonce, "address"),
+        }
+        filled = fill(template, {**names, **values})
+        return Proof(
+            kind=kind,
+            newsletter=newsletter.key,
+            subject=filled.subject,
+            sender=Mailbox(name=newsletter.sender_name or newsletter.name, address=newsletter.sender_address),
+            reply_to=newsletter.reply_to,
+            list_id=newsletter.list_id or f"{newsletter.key}.{urlsplit(self.base).hostname}",
+            list_name=newsletter.name,
+            language=language,
+            direction=template.direction,
+            site=self.base,
+            html=filled.html,
+            text=filled.text,
+            nonce=self.nonce,
+            template_digest=template.digest,
+            content_digest=self.content,
+        )
+
+
+def _line(text: str) -> str:
+    return " ".join(clean(text).split())

@@ -37,7 +37,7 @@ class Block:
 
 
 class _Parser(MarkdownIt):
-    def validateLink(self, url: str) -> bool:  # noqa: N802, ARG002, PLR6301 (the parser's own name)
+    def validateLink(self, url: str) -> bool:  # noqa: N802, ARG002 (the parser's own name)
         # `address` decides; a refusal here would print the brackets instead of the words.
         return True
 
