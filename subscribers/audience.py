@@ -1,0 +1,141 @@
+"""Who is written to: the frozen answer at dispatch, and the last look before each letter. Reads, never writes.
+
+Both ask the database the same one question, so they cannot disagree about a rule.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, case, exists, func, select
+from sqlmodel import Session
+
+from subscribers import consent
+from subscribers.errors import UnreadableSeal
+from subscribers.instants import to_ms
+from subscribers.keyring import Keys, Sealed
+from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS, SUPPRESSIONS, State
+from subscribers.tokens import Purpose
+
+AUDIENCE_RULE: Final = (
+    "every subscription of the newsletter that is active, or whose pause is over, and rests on a consent given, "
+    "renewed or imported with evidence and not ended since, except of suppressed addresses"
+)
+BATCH: Final = 1_000
+
+
+class Exclusion(StrEnum):
+    """Why a subscription gets no letter."""
+
+    SUPPRESSED = "suppressed"
+    ENDED = "ended"
+    PAUSED = "paused"
+    NO_CONSENT = "no consent"
+    UNREADABLE = "unreadable address"
+    GONE = "not subscribed"
+
+
+_ELIGIBLE: Final = "eligible"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """candidates = all subscriptions of the newsletter = those `eligible` selects + the sum of `excluded`, always."""
+
+    candidates: int
+    excluded: Mapping[str, int]
+    eligible: Select[tuple[int]]
+    rule: str = AUDIENCE_RULE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """Whom a letter goes to, and the token that lets this one reader leave."""
+
+    address: str = field(repr=False)
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """No letter, and why."""
+
+    reason: str
+
+
+def audience(session: Session, newsletter: str, now: datetime) -> Audience:
+    """Count a newsletter's subscriptions by what becomes of them, and say how to select those to write to.
+
+    The counts and a later use of `eligible` agree as long as nothing commits in between: call `lock` first.
+    """
+    connection = session.connection()
+    verdict = _verdict(now).label("verdict")
+    counted = select(verdict, func.count()).select_from(_people()).where(SUBSCRIPTIONS.c.newsletter == newsletter)
+    found = {str(name): int(count) for name, count in connection.execute(counted.group_by(verdict))}
+    candidates = connection.execute(
+        select(func.count()).select_from(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.newsletter == newsletter)
+    ).scalar_one()
+    found.pop(_ELIGIBLE, None)
+    eligible = (
+        select(SUBSCRIPTIONS.c.id)
+        .select_from(_people())
+        .where(SUBSCRIPTIONS.c.newsletter == newsletter, _verdict(now) == _ELIGIBLE)
+        .order_by(SUBSCRIPTIONS.c.id)
+    )
+    return Audience(candidates=int(candidates), excluded=MappingProxyType(found), eligible=eligible)
+
+
+def recipients(
+    session: Session, keys: Keys, ids: Sequence[int], newsletter: str, now: datetime
+) -> dict[int, Recipient | Dropped]:
+    """The address and token of each subscription as of now, or why it gets no letter. Every id is answered."""
+    answers: dict[int, Recipient | Dropped] = {}
+    for start in range(0, len(ids), BATCH):
+        batch = list(ids[start : start + BATCH])
+        wanted = (
+            select(
+                SUBSCRIPTIONS.c.id,
+                SUBSCRIPTIONS.c.public_id,
+                SUBSCRIBERS.c.subject,
+                SUBSCRIBERS.c.sealed,
+                _verdict(now).label("verdict"),
+            )
+            .select_from(_people())
+            .where(SUBSCRIPTIONS.c.id.in_(batch), SUBSCRIPTIONS.c.newsletter == newsletter)
+        )
+        found = {int(row.id): _answer(keys, row) for row in session.connection().execute(wanted)}
+        answers.update({one: found.get(one, Dropped(reason=Exclusion.GONE)) for one in batch})
+    return answers
+
+
+def _answer(keys: Keys, row: Row[Any]) -> Recipient | Dropped:
+    if row.verdict != _ELIGIBLE:
+        return Dropped(reason=str(row.verdict))
+    try:
+        address = keys.open(bytes(row.subject), Sealed.ADDRESS, bytes(row.sealed)).decode()
+    except UnreadableSeal:
+        # One damaged row must not keep the rest of its batch from their letters.
+        return Dropped(reason=Exclusion.UNREADABLE)
+    return Recipient(address=address, token=keys.token(Purpose.LEAVE, bytes(row.public_id)))
+
+
+def _people() -> FromClause:
+    return SUBSCRIPTIONS.join(SUBSCRIBERS, SUBSCRIBERS.c.id == SUBSCRIPTIONS.c.subscriber_id)
+
+
+def _verdict(now: datetime) -> ColumnElement[str]:
+    """What becomes of a subscription, the gravest reason first."""
+    suppressed = exists().where(SUPPRESSIONS.c.fingerprint == SUBSCRIBERS.c.fingerprint)
+    paused = and_(SUBSCRIPTIONS.c.state == State.PAUSED.value, SUBSCRIPTIONS.c.paused_until > to_ms(now))
+    stands = consent.stands(SUBSCRIPTIONS.c.authorised_by, SUBSCRIBERS.c.subject, SUBSCRIPTIONS.c.newsletter)
+    live = SUBSCRIPTIONS.c.state.in_([State.ACTIVE.value, State.PAUSED.value])
+    return case(
+        (suppressed, Exclusion.SUPPRESSED.value),
+        (SUBSCRIPTIONS.c.state == State.ENDED.value, Exclusion.ENDED.value),
+        (paused, Exclusion.PAUSED.value),
+        (and_(live, stands), _ELIGIBLE),
+        else_=Exclusion.NO_CONSENT.value,
+    )

@@ -1,0 +1,69 @@
+"""The error tree of the people's room. Expected results are values; these are for what a caller cannot go on from.
+
+SubscribersError
+├─ InvalidAddress(text, reason)          also ValueError; the message never repeats the address
+├─ InvalidToken                          also ValueError; forged, cut, of another purpose, or good for nothing now
+├─ ExpiredToken(issued_at)               also ValueError; genuine, but its time is over: the page can offer a new letter
+├─ NotSubscribed(newsletter)             also LookupError; there is no subscription this could be done to
+├─ UnreadableSeal                        also ValueError; sealed by another key, or altered
+├─ BrokenChain(seq, reason)              the consent ledger cannot be appended to as it stands
+└─ ImportRefused(file, row, reason)      also ValueError; the whole file is refused, nothing of it was kept
+"""
+
+from datetime import datetime
+
+
+class SubscribersError(Exception):
+    """Something the people's room cannot go on from."""
+
+
+class InvalidAddress(SubscribersError, ValueError):
+    """The text is no address we would write to."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.text, self.reason = text, reason
+        super().__init__(reason)
+
+
+class InvalidToken(SubscribersError, ValueError):
+    """The token gives no right to what was asked."""
+
+    def __init__(self, reason: str = "this link is not valid") -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class ExpiredToken(SubscribersError, ValueError):
+    """The token was genuine, and its time is over."""
+
+    def __init__(self, issued_at: datetime) -> None:
+        self.issued_at = issued_at
+        super().__init__(f"this link, made {issued_at:%Y-%m-%d %H:%M} UTC, has expired")
+
+
+class NotSubscribed(SubscribersError, LookupError):
+    """There is no running subscription to do this to."""
+
+    def __init__(self, newsletter: str) -> None:
+        self.newsletter = newsletter
+        super().__init__(f"no running subscription to {newsletter}")
+
+
+class UnreadableSeal(SubscribersError, ValueError):
+    """What is sealed was sealed by another key, for another purpose, or has been altered."""
+
+
+class BrokenChain(SubscribersError):
+    """The consent ledger cannot be appended to as it stands."""
+
+    def __init__(self, seq: int, reason: str) -> None:
+        self.seq, self.reason = seq, reason
+        super().__init__(f"consent ledger, entry {seq}: {reason}")
+
+
+class ImportRefused(SubscribersError, ValueError):
+    """A whole file is refused."""
+
+    def __init__(self, file: str, row: int, reason: str) -> None:
+        self.file, self.row, self.reason = file, row, reason
+        super().__init__(f"{file}: row {row}: {reason}")

@@ -1,0 +1,129 @@
+"""One consent event as values and as bytes: what the public header says, what is personal, how both are hashed. Pure.
+
+The header is kept for ever and holds neither address nor exact time. What is personal goes into the payload, of which
+the chain holds only a salted commitment: it can be destroyed later without breaking the chain (notes: EDPB 02/2025).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from subscribers.instants import to_text
+
+SALT_BYTES: Final = 32
+GENESIS: Final = bytes(32)
+
+
+class Kind(StrEnum):
+    """What happened, in the words of the W3C Data Privacy Vocabulary where it has one."""
+
+    REQUESTED = "requested"
+    GIVEN = "given"
+    RENEWED = "renewed"
+    IMPORTED = "imported"
+    IMPORTED_WITHOUT_EVIDENCE = "imported_without_evidence"
+    PAUSED = "paused"
+    WITHDRAWN = "withdrawn"
+    SUPPRESSED = "suppressed"
+    DELIVERY_BLOCKED = "delivery_blocked"
+
+
+AUTHORISING: Final = frozenset({Kind.GIVEN, Kind.RENEWED, Kind.IMPORTED})
+ENDING: Final = frozenset({Kind.WITHDRAWN, Kind.SUPPRESSED, Kind.DELIVERY_BLOCKED})
+
+
+class Actor(StrEnum):
+    """Who acted, as a class; the name, where there is one, is evidence."""
+
+    SUBJECT = "subject"
+    DESK = "desk"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What supports an event. `network` is the sender's network, already cut to a /24 or /48 by the caller."""
+
+    method: str
+    source: str = ""
+    network: str = ""
+    by: str = ""
+    reason: str = ""
+    until: datetime | None = None
+    given_at: datetime | None = None
+    file: str = ""
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something to be appended to the ledger. `wording` and `form` are SHA-256 digests in hex, or empty."""
+
+    subject: bytes
+    newsletter: str
+    kind: Kind
+    evidence: Evidence
+    actor: Actor = Actor.SUBJECT
+    wording: str = ""
+    form: str = ""
+    reason: str = ""
+    refers_to: int = 0
+
+
+def digest(text: str) -> str:
+    """The name of a wording or form: SHA-256 of its exact UTF-8 bytes, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical(values: Mapping[str, str | int]) -> str:
+    """The one spelling of a flat JSON object (RFC 8785 for text and whole numbers)."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def header(event: Event, seq: int, now: datetime) -> str:
+    """What stays readable for ever: the day, never the time; the subject, never the address."""
+    return canonical(
+        {
+            "v": 1,
+            "seq": seq,
+            "subject": event.subject.hex(),
+            "newsletter": event.newsletter,
+            "purpose": "newsletter",
+            "kind": event.kind.value,
+            "actor": event.actor.value,
+            "day": to_text(now)[:10],
+            "wording": event.wording,
+            "form": event.form,
+            "reason": event.reason,
+            "refers_to": event.refers_to,
+        }
+    )
+
+
+def payload(event: Event, salt: bytes, now: datetime) -> str:
+    """The personal evidence with the salt that keeps its commitment from being guessed."""
+    values: dict[str, str | int] = {"salt": salt.hex(), "at": to_text(now)}
+    for field in fields(event.evidence):
+        value = getattr(event.evidence, field.name)
+        if value:
+            values[field.name] = to_text(value) if isinstance(value, datetime) else value
+    return canonical(values)
+
+
+def commitment(payload_bytes: bytes) -> bytes:
+    """What the chain holds of the payload."""
+    return hashlib.sha256(b"wb/payload/v1" + _prefixed(payload_bytes)).digest()
+
+
+def entry(previous: bytes, header_bytes: bytes, committed: bytes) -> bytes:
+    """The hash that binds an event to every one before it."""
+    parts = _prefixed(previous) + _prefixed(header_bytes) + _prefixed(committed)
+    return hashlib.sha256(b"wb/entry/v1" + parts).digest()
+
+
+def _prefixed(data: bytes) -> bytes:
+    return len(data).to_bytes(8, "big") + data

@@ -1,0 +1,24 @@
+"""Moments as the rows keep them: whole milliseconds since 1970 UTC, exact and the same on both databases. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+def to_ms(moment: datetime) -> int:
+    """The milliseconds of an aware moment; a naive one is refused rather than guessed."""
+    if moment.tzinfo is None:
+        raise ValueError(f"naive time: {moment}")
+    return (moment - EPOCH) // MILLISECOND
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """The aware UTC moment of a row."""
+    return EPOCH + milliseconds * MILLISECOND
+
+
+def to_text(moment: datetime) -> str:
+    """ISO 8601 in UTC to the millisecond, the one spelling evidence uses."""
+    return from_ms(to_ms(moment)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,271 @@
+"""Coming in: a request by anybody, a letter to the address, a confirmation by its holder. The only way to `given`.
+
+What the caller shows after `sign_up` is the same page whatever it returns: nobody learns whether an address is known.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlmodel import Session
+
+from subscribers import consent, registry, requests
+from subscribers.addresses import Address
+from subscribers.audience import Dropped
+from subscribers.errors import ExpiredToken, InvalidToken, UnreadableSeal
+from subscribers.evidence import Event, Evidence, Kind, digest
+from subscribers.keyring import Keys, Sealed
+from subscribers.registry import Newcomer, NewSubscription, State
+from subscribers.requests import NewRequest, Request, RequestState
+from subscribers.tokens import ID_BYTES, Purpose
+
+DAY: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUp:
+    """What the form posted, and what it showed: `wording` and `form` are the exact texts, `network` already cut."""
+
+    address: Address
+    newsletter: str
+    wording: str
+    form: str = ""
+    language: str = "en"
+    source: str = "form"
+    network: str = ""
+    method: str = "submit button"
+    confirm_hours: int = 72
+    letters_per_day: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A letter is due to this request."""
+
+    request_id: int
+    expires_at: datetime
+
+
+class Silence(StrEnum):
+    """Why no letter is due."""
+
+    SUPPRESSED = "suppressed"
+    ACTIVE = "active"
+    PENDING = "pending"
+    DAILY_CAP = "daily cap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """No letter is due; the reason is for counting, never for the page."""
+
+    reason: Silence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requester:
+    """Whom the confirmation letter goes to, with the token its link carries."""
+
+    address: str = field(repr=False)
+    token: str = field(repr=False)
+    newsletter: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """What the page behind the letter's link may show; never the address."""
+
+    newsletter: str
+    language: str
+    wording: str
+    requested_at: datetime
+    expires_at: datetime
+    already: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """The subscription is active; `already` when an earlier click did it."""
+
+    newsletter: str
+    already: bool
+
+
+def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pending | Quiet:
+    """Keep a request and its `requested` event, and say whether a confirmation letter is due."""
+    consent.lock(session)
+    fingerprint, mailbox = keys.fingerprint(wanted.address), keys.mailbox(wanted.address)
+    earlier = requests.of_address(session, fingerprint)
+    silence = _silence(session, keys, wanted, earlier, now)
+    if silence is not None:
+        return Quiet(reason=silence)
+    for one in earlier:
+        if one.state is RequestState.PENDING and one.newsletter == wanted.newsletter:
+            requests.move(session, one.id, RequestState.SUPERSEDED)
+    subject = _subject(session, keys, fingerprint, earlier)
+    wording, form = consent.keep_wording(session, wanted.wording, wanted.language), digest(wanted.form)
+    evidence = Evidence(method=wanted.method, source=wanted.source, network=wanted.network)
+    event = Event(
+        subject=subject,
+        newsletter=wanted.newsletter,
+        kind=Kind.REQUESTED,
+        evidence=evidence,
+        wording=wording,
+        form=form,
+    )
+    [seq] = consent.append(session, keys, [event], now)
+    expires_at = now + timedelta(hours=wanted.confirm_hours)
+    new = NewRequest(
+        public_id=keys.chance(ID_BYTES),
+        subject=subject,
+        fingerprint=fingerprint,
+        mailbox=mailbox,
+        sealed=keys.seal(subject, Sealed.REQUEST, wanted.address.text.encode()),
+        newsletter=wanted.newsletter,
+        language=wanted.language,
+        wording=wording,
+        form=form,
+        requested_by=seq,
+        expires_at=expires_at,
+    )
+    request_id = requests.keep(session, new, now)
+    return (
+        Quiet(reason=Silence.PENDING) if request_id is None else Pending(request_id=request_id, expires_at=expires_at)
+    )
+
+
+def requester(session: Session, keys: Keys, request_id: int, now: datetime) -> Requester | Dropped:
+    """The address and token for a confirmation letter as of now: the same each time, or why it is not to be sent."""
+    request = requests.by_id(session, request_id)
+    if request is None:
+        return Dropped(reason="no such request")
+    if request.state is not RequestState.PENDING:
+        return Dropped(reason=f"request {request.state}")
+    if now >= request.expires_at:
+        return Dropped(reason="request expired")
+    if registry.suppressed(session, [request.fingerprint]):
+        return Dropped(reason="suppressed")
+    try:
+        address = _address(keys, request)
+    except UnreadableSeal:
+        return Dropped(reason="unreadable address")
+    return Requester(
+        address=address.text,
+        token=keys.token(Purpose.CONFIRM, request.public_id),
+        newsletter=request.newsletter,
+        language=request.language,
+    )
+
+
+def look_up(session: Session, keys: Keys, token: str, now: datetime) -> Invitation:
+    """What a confirmation link is for; writes nothing. Raises InvalidToken or ExpiredToken as `confirm` would."""
+    request, already = _usable(session, keys, token, now)
+    return Invitation(
+        newsletter=request.newsletter,
+        language=request.language,
+        wording=consent.wordings(session, [request.wording]).get(request.wording, ""),
+        requested_at=request.requested_at,
+        expires_at=request.expires_at,
+        already=already,
+    )
+
+
+def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: Evidence) -> Confirmed:
+    """Make the subscription active by a `given` event; a second time changes nothing.
+
+    Raises InvalidToken when the token is not genuine, or the address has been withdrawn or suppressed since; and
+    ExpiredToken when its hours are over or a newer letter has taken its place.
+    """
+    keys.read_token(Purpose.CONFIRM, token)
+    consent.lock(session)
+    request, already = _usable(session, keys, token, now)
+    if already:
+        return Confirmed(newsletter=request.newsletter, already=True)
+    person = registry.people(session, [request.fingerprint]).get(request.fingerprint)
+    subject = person.subject if person else request.subject
+    event = Event(
+        subject=subject,
+        newsletter=request.newsletter,
+        kind=Kind.GIVEN,
+        evidence=evidence,
+        wording=request.wording,
+        form=request.form,
+        refers_to=request.requested_by,
+    )
+    [seq] = consent.append(session, keys, [event], now)
+    _activate(session, keys, request, seq, now)
+    requests.move(session, request.id, RequestState.CONFIRMED)
+    return Confirmed(newsletter=request.newsletter, already=False)
+
+
+def _silence(session: Session, keys: Keys, wanted: SignUp, earlier: list[Request], now: datetime) -> Silence | None:
+    fingerprint = keys.fingerprint(wanted.address)
+    if registry.suppressed(session, [fingerprint]):
+        return Silence.SUPPRESSED
+    for one in registry.subscriptions_of(session, [fingerprint]):
+        if one.newsletter == wanted.newsletter and one.state_at(now) is State.ACTIVE:
+            return Silence.ACTIVE
+    for request in earlier:
+        same = request.newsletter == wanted.newsletter and request.state is RequestState.PENDING
+        if same and now - request.requested_at < DAY:
+            return Silence.PENDING
+    if requests.letters_since(session, keys.mailbox(wanted.address), now - DAY) >= wanted.letters_per_day:
+        return Silence.DAILY_CAP
+    return None
+
+
+def _subject(session: Session, keys: Keys, fingerprint: bytes, earlier: list[Request]) -> bytes:
+    """One pseudonym for one address, as far as it is known."""
+    person = registry.people(session, [fingerprint]).get(fingerprint)
+    if person:
+        return person.subject
+    return earlier[-1].subject if earlier else registry.new_subject(keys)
+
+
+def _usable(session: Session, keys: Keys, token: str, now: datetime) -> tuple[Request, bool]:
+    """The request a token may still confirm, and whether it has been."""
+    request = requests.by_public_id(session, keys.read_token(Purpose.CONFIRM, token))
+    if request is None or request.state is RequestState.WITHDRAWN:
+        raise InvalidToken
+    if registry.suppressed(session, [request.fingerprint]):
+        raise InvalidToken
+    if request.state is RequestState.CONFIRMED:
+        if not _is_running(session, request):
+            raise InvalidToken
+        return request, True
+    if request.state is RequestState.SUPERSEDED or now >= request.expires_at:
+        raise ExpiredToken(request.requested_at)
+    return request, False
+
+
+def _is_running(session: Session, request: Request) -> bool:
+    running = {State.ACTIVE, State.PAUSED}
+    known = registry.subscriptions_of(session, [request.fingerprint])
+    return any(one.newsletter == request.newsletter and one.state in running for one in known)
+
+
+def _activate(session: Session, keys: Keys, request: Request, seq: int, now: datetime) -> None:
+    known = registry.subscriptions_of(session, [request.fingerprint])
+    mine = next((one for one in known if one.newsletter == request.newsletter), None)
+    if mine:
+        registry.activate(session, mine.id, seq, now)
+        return
+    person = registry.people(session, [request.fingerprint]).get(request.fingerprint)
+    if person:
+        subscriber_id = person.id
+    else:
+        newcomer = Newcomer(
+            address=_address(keys, request),
+            subject=request.subject,
+            fingerprint=request.fingerprint,
+            language=request.language,
+        )
+        subscriber_id = registry.add_people(session, keys, [newcomer], now)[request.fingerprint]
+    new = NewSubscription(subscriber_id=subscriber_id, state=State.ACTIVE, authorised_by=seq)
+    registry.add_subscriptions(session, keys, request.newsletter, [new], now)
+
+
+def _address(keys: Keys, request: Request) -> Address:
+    return Address.parse(keys.open(request.subject, Sealed.REQUEST, request.sealed).decode())

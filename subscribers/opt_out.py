@@ -1,0 +1,182 @@
+"""Going out: always allowed, at once, idempotent, and never undone except by a fresh confirmation of the holder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlmodel import Session
+
+from subscribers import consent, registry, requests
+from subscribers.addresses import Address
+from subscribers.errors import InvalidToken, NotSubscribed
+from subscribers.evidence import Actor, Event, Evidence, Kind
+from subscribers.keyring import Keys
+from subscribers.registry import EndReason, State, Subscription
+from subscribers.tokens import Purpose
+
+LONGEST_PAUSE: Final = timedelta(days=366)
+
+
+class SuppressionReason(StrEnum):
+    """Why an address must never be written to."""
+
+    COMPLAINED = "complained"
+    OBJECTED = "objected"
+    BOUNCED = "bounced"
+    DESK = "desk"
+    LEGAL = "legal"
+
+
+# What a suppression does to the subscriptions that still run.
+_ENDS: Final = {
+    SuppressionReason.COMPLAINED: (Kind.WITHDRAWN, EndReason.COMPLAINED),
+    SuppressionReason.OBJECTED: (Kind.WITHDRAWN, EndReason.OBJECTED),
+    SuppressionReason.BOUNCED: (Kind.DELIVERY_BLOCKED, EndReason.BOUNCED),
+    SuppressionReason.DESK: (Kind.SUPPRESSED, EndReason.SUPPRESSED),
+    SuppressionReason.LEGAL: (Kind.SUPPRESSED, EndReason.SUPPRESSED),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsubscribed:
+    """The subscription has ended; `already` when it had before."""
+
+    newsletter: str
+    already: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """Nothing is sent until then."""
+
+    newsletter: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """What the holder of a letter may see: its own subscription, no address, no other newsletter."""
+
+    newsletter: str
+    state: State
+    paused_until: datetime | None
+
+    @property
+    def newsletters(self) -> tuple[tuple[str, State], ...]:
+        """Newsletter and state, as a page lists them."""
+        return ((self.newsletter, self.state),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """How subscriptions are to end."""
+
+    kind: Kind
+    reason: EndReason
+    actor: Actor
+    evidence: Evidence
+
+
+def unsubscribe(session: Session, keys: Keys, token: str, now: datetime, method: str) -> Unsubscribed:
+    """End the one subscription a letter's token names; again is fine. Raises InvalidToken.
+
+    `method` is how it was asked, such as "RFC 8058 POST" or "unsubscribe button".
+    """
+    public_id = keys.read_token(Purpose.LEAVE, token)
+    consent.lock(session)
+    mine = registry.subscription(session, public_id)
+    if mine is None:
+        raise InvalidToken
+    ending = _Ending(
+        kind=Kind.WITHDRAWN, reason=EndReason.WITHDRAWN, actor=Actor.SUBJECT, evidence=Evidence(method=method)
+    )
+    ended = _end(session, keys, [mine], ending, now)
+    requests.close(session, mine.fingerprint, [mine.newsletter])
+    return Unsubscribed(newsletter=mine.newsletter, already=not ended)
+
+
+def unsubscribe_address(
+    session: Session, keys: Keys, address: Address, newsletter: str | None, by: str, reason: str, now: datetime
+) -> int:
+    """End an address's subscription to one newsletter or to all, as the desk was asked to; returns how many ended."""
+    consent.lock(session)
+    fingerprint = keys.fingerprint(address)
+    known = registry.subscriptions_of(session, [fingerprint])
+    mine = [one for one in known if newsletter is None or one.newsletter == newsletter]
+    ending = _Ending(
+        kind=Kind.WITHDRAWN,
+        reason=EndReason.WITHDRAWN,
+        actor=Actor.DESK,
+        evidence=Evidence(method="desk", by=by, reason=reason),
+    )
+    requests.close(session, fingerprint, None if newsletter is None else [newsletter])
+    return _end(session, keys, mine, ending, now)
+
+
+def suppress(session: Session, keys: Keys, address: Address, reason: SuppressionReason, by: str, now: datetime) -> int:
+    """Never write to an address again, whatever a form, import or editor says; returns how many subscriptions ended."""
+    consent.lock(session)
+    fingerprint = keys.fingerprint(address)
+    kind, end_reason = _ENDS[reason]
+    actor = Actor.DESK if reason in {SuppressionReason.DESK, SuppressionReason.LEGAL} else Actor.SYSTEM
+    evidence = Evidence(method="suppression", by=by, reason=reason.value)
+    registry.add_suppression(session, fingerprint, reason.value, by, now)
+    requests.close(session, fingerprint)
+    ending = _Ending(kind=kind, reason=end_reason, actor=actor, evidence=evidence)
+    return _end(session, keys, registry.subscriptions_of(session, [fingerprint]), ending, now)
+
+
+def pause(session: Session, keys: Keys, token: str, until: datetime, now: datetime) -> Paused:
+    """Send nothing until a moment, after which the subscription works again by itself.
+
+    Raises InvalidToken, NotSubscribed when it has ended, ValueError when the moment is past or over a year away.
+    """
+    public_id = keys.read_token(Purpose.LEAVE, token)
+    if not now < until <= now + LONGEST_PAUSE:
+        raise ValueError(f"a pause lies ahead and lasts at most {LONGEST_PAUSE.days} days")
+    consent.lock(session)
+    mine = registry.subscription(session, public_id)
+    if mine is None:
+        raise InvalidToken
+    if mine.state not in {State.ACTIVE, State.PAUSED}:
+        raise NotSubscribed(mine.newsletter)
+    event = Event(
+        subject=mine.subject,
+        newsletter=mine.newsletter,
+        kind=Kind.PAUSED,
+        evidence=Evidence(method="pause button", until=until),
+        refers_to=mine.authorised_by or 0,
+    )
+    consent.append(session, keys, [event], now)
+    registry.pause(session, mine.id, until, now)
+    return Paused(newsletter=mine.newsletter, until=until)
+
+
+def preferences(session: Session, keys: Keys, token: str) -> Preferences:
+    """What the page behind a letter's link may show; writes nothing. Raises InvalidToken."""
+    mine = registry.subscription(session, keys.read_token(Purpose.LEAVE, token))
+    if mine is None:
+        raise InvalidToken
+    return Preferences(newsletter=mine.newsletter, state=mine.state, paused_until=mine.paused_until)
+
+
+def _end(session: Session, keys: Keys, subscriptions: Sequence[Subscription], ending: _Ending, now: datetime) -> int:
+    running = [one for one in subscriptions if one.state is not State.ENDED]
+    events = [
+        Event(
+            subject=one.subject,
+            newsletter=one.newsletter,
+            kind=ending.kind,
+            evidence=ending.evidence,
+            actor=ending.actor,
+            reason=ending.reason.value,
+            refers_to=one.authorised_by or 0,
+        )
+        for one in running
+    ]
+    consent.append(session, keys, events, now)
+    for one in running:
+        registry.end(session, one.id, ending.reason, now)
+    return len(running)

@@ -1,0 +1,304 @@
+"""Who is known, what they are subscribed to, and who must never be written to. The only writer of its three tables.
+
+It decides nothing: opt_in, opt_out and imports do, and append to the consent ledger before they call here.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    UniqueConstraint,
+    select,
+    update,
+)
+from sqlalchemy.sql.elements import conv
+from sqlmodel import Field, Session, SQLModel
+
+from subscribers import consent
+from subscribers.addresses import Address
+from subscribers.instants import from_ms, to_ms, to_text
+from subscribers.keyring import SUBJECT_BYTES, Keys, Sealed
+from subscribers.tokens import ID_BYTES
+
+
+class State(StrEnum):
+    """Where a subscription stands; `pending` is no state of it, but a request in its own table."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
+class EndReason(StrEnum):
+    """Why a subscription ended."""
+
+    WITHDRAWN = "withdrawn"
+    COMPLAINED = "complained"
+    OBJECTED = "objected"
+    SUPPRESSED = "suppressed"
+    BOUNCED = "bounced"
+
+
+class SubscriberRow(SQLModel, table=True):
+    """A person known by an address, which only the keys can read."""
+
+    __tablename__ = "subscriber"
+    __table_args__ = (
+        UniqueConstraint("subject", name="uq_subscriber_subject"),
+        UniqueConstraint("fingerprint", name="uq_subscriber_fingerprint"),
+        # An id is never used again: a letter that waits must not find somebody else behind it.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    subject: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
+    fingerprint: bytes = Field(sa_column=Column(LargeBinary(33), nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    language: str
+    created_on: str
+
+
+class SubscriptionRow(SQLModel, table=True):
+    """One subscriber's relation to one newsletter; active only by an event of the consent ledger."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        UniqueConstraint("subscriber_id", "newsletter", name="uq_subscription_subscriber_newsletter"),
+        UniqueConstraint("public_id", name="uq_subscription_public_id"),
+        CheckConstraint("state IN ('active', 'paused', 'ended', 'unknown')", name=conv("ck_subscription_state")),
+        CheckConstraint(
+            "state NOT IN ('active', 'paused') OR authorised_by IS NOT NULL", name=conv("ck_subscription_authorised")
+        ),
+        CheckConstraint("(state = 'ended') = (ended_reason IS NOT NULL)", name=conv("ck_subscription_ended")),
+        CheckConstraint("(state = 'paused') = (paused_until IS NOT NULL)", name=conv("ck_subscription_paused")),
+        Index("ix_subscription_newsletter", "newsletter", "state"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    subscriber_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("subscriber.id", name="fk_subscription_subscriber"), nullable=False)
+    )
+    newsletter: str
+    public_id: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
+    state: str
+    ended_reason: str | None = None
+    authorised_by: int | None = Field(
+        sa_column=Column(Integer, ForeignKey("consent.seq", name="fk_subscription_authorised_by"), nullable=True)
+    )
+    paused_until: int | None = Field(sa_column=Column(BigInteger, nullable=True))
+    changed_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class SuppressionRow(SQLModel, table=True):
+    """An address never to be written to. No subject and only the month: it must not lead back to an erased person."""
+
+    __tablename__ = "suppression"
+
+    fingerprint: bytes = Field(sa_column=Column(LargeBinary(33), primary_key=True))
+    reason: str = Field(primary_key=True)
+    month: str
+    added_by: str
+
+
+SUBSCRIBERS: Final = SQLModel.metadata.tables["subscriber"]
+SUBSCRIPTIONS: Final = SQLModel.metadata.tables["subscription"]
+SUPPRESSIONS: Final = SQLModel.metadata.tables["suppression"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A subscriber, address still sealed."""
+
+    id: int
+    subject: bytes
+    fingerprint: bytes
+    sealed: bytes
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """One subscription with the subject and fingerprint of its subscriber."""
+
+    id: int
+    subscriber_id: int
+    subject: bytes
+    fingerprint: bytes
+    newsletter: str
+    public_id: bytes
+    state: State
+    ended_reason: EndReason | None
+    authorised_by: int | None
+    paused_until: datetime | None
+
+    def state_at(self, now: datetime) -> State:
+        """The state as it works now: a pause ends by itself."""
+        over = self.paused_until is not None and self.paused_until <= now
+        return State.ACTIVE if self.state is State.PAUSED and over else self.state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """An address that is to become a subscriber."""
+
+    address: Address
+    subject: bytes
+    fingerprint: bytes
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSubscription:
+    """A subscription that is to be added, with the event it rests on."""
+
+    subscriber_id: int
+    state: State
+    authorised_by: int | None
+
+
+def new_subject(keys: Keys) -> bytes:
+    """A new person's pseudonym."""
+    return keys.chance(SUBJECT_BYTES)
+
+
+def people(session: Session, fingerprints: Iterable[bytes]) -> dict[bytes, Person]:
+    """The known subscribers among these fingerprints."""
+    found = session.connection().execute(select(SUBSCRIBERS).where(SUBSCRIBERS.c.fingerprint.in_(list(fingerprints))))
+    return {
+        bytes(row.fingerprint): Person(
+            id=int(row.id),
+            subject=bytes(row.subject),
+            fingerprint=bytes(row.fingerprint),
+            sealed=bytes(row.sealed),
+            language=str(row.language),
+        )
+        for row in found
+    }
+
+
+def suppressed(session: Session, fingerprints: Iterable[bytes]) -> set[bytes]:
+    """Those of the fingerprints that must never be written to."""
+    wanted = select(SUPPRESSIONS.c.fingerprint).where(SUPPRESSIONS.c.fingerprint.in_(list(fingerprints)))
+    return {bytes(one) for one in session.connection().execute(wanted).scalars()}
+
+
+def suppression_reasons(session: Session, fingerprint: bytes) -> list[str]:
+    """Why one address is suppressed; empty when it is not."""
+    wanted = select(SUPPRESSIONS.c.reason).where(SUPPRESSIONS.c.fingerprint == fingerprint)
+    return sorted(str(one) for one in session.connection().execute(wanted).scalars())
+
+
+def subscription(session: Session, public_id: bytes) -> Subscription | None:
+    """The subscription a token names."""
+    row = session.connection().execute(_joined().where(SUBSCRIPTIONS.c.public_id == public_id)).one_or_none()
+    return None if row is None else _subscription(row)
+
+
+def subscriptions_of(session: Session, fingerprints: Iterable[bytes]) -> list[Subscription]:
+    """Every subscription of these addresses."""
+    wanted = _joined().where(SUBSCRIBERS.c.fingerprint.in_(list(fingerprints))).order_by(SUBSCRIPTIONS.c.id)
+    return [_subscription(row) for row in session.connection().execute(wanted)]
+
+
+def all_subscriptions(session: Session) -> Iterator[Subscription]:
+    """Every subscription there is, streamed."""
+    for row in session.connection().execute(_joined().execution_options(yield_per=consent.STREAM_ROWS)):
+        yield _subscription(row)
+
+
+def add_people(session: Session, keys: Keys, newcomers: Sequence[Newcomer], now: datetime) -> dict[bytes, int]:
+    """Add subscribers and return their ids by fingerprint."""
+    if not newcomers:
+        return {}
+    rows = [
+        {
+            "subject": one.subject,
+            "fingerprint": one.fingerprint,
+            "sealed": keys.seal(one.subject, Sealed.ADDRESS, one.address.text.encode()),
+            "language": one.language,
+            "created_on": to_text(now)[:10],
+        }
+        for one in newcomers
+    ]
+    statement = SUBSCRIBERS.insert().returning(SUBSCRIBERS.c.fingerprint, SUBSCRIBERS.c.id)
+    return {bytes(mark): int(number) for mark, number in session.connection().execute(statement, rows)}
+
+
+def add_subscriptions(
+    session: Session, keys: Keys, newsletter: str, wanted: Sequence[NewSubscription], now: datetime
+) -> None:
+    """Add subscriptions of people who have none to this newsletter."""
+    rows = [
+        {
+            "subscriber_id": one.subscriber_id,
+            "newsletter": newsletter,
+            "public_id": keys.chance(ID_BYTES),
+            "state": one.state.value,
+            "authorised_by": one.authorised_by,
+            "changed_at": to_ms(now),
+        }
+        for one in wanted
+    ]
+    if rows:
+        session.connection().execute(SUBSCRIPTIONS.insert(), rows)
+
+
+def activate(session: Session, subscription_id: int, seq: int, now: datetime) -> None:
+    """Make a subscription active by event `seq`."""
+    _change(session, subscription_id, now, state=State.ACTIVE.value, authorised_by=seq)
+
+
+def pause(session: Session, subscription_id: int, until: datetime, now: datetime) -> None:
+    """Send nothing until a moment."""
+    _change(session, subscription_id, now, state=State.PAUSED.value, paused_until=to_ms(until))
+
+
+def end(session: Session, subscription_id: int, reason: EndReason, now: datetime) -> None:
+    """End a subscription for good."""
+    _change(session, subscription_id, now, state=State.ENDED.value, ended_reason=reason.value)
+
+
+def add_suppression(session: Session, fingerprint: bytes, reason: str, by: str, now: datetime) -> None:
+    """Suppress an address for one more reason; does nothing when it is suppressed for that already."""
+    row = {"fingerprint": fingerprint, "reason": reason, "month": to_text(now)[:7], "added_by": by}
+    session.connection().execute(consent.insert_new(session, SUPPRESSIONS), row)
+
+
+def _change(session: Session, subscription_id: int, now: datetime, **values: str | int) -> None:
+    cleared: dict[str, object] = {"paused_until": None, "ended_reason": None, "changed_at": to_ms(now)}
+    statement = update(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.id == subscription_id)
+    session.connection().execute(statement.values({**cleared, **values}))
+
+
+def _joined() -> Any:
+    return select(SUBSCRIPTIONS, SUBSCRIBERS.c.subject, SUBSCRIBERS.c.fingerprint).join(
+        SUBSCRIBERS, SUBSCRIBERS.c.id == SUBSCRIPTIONS.c.subscriber_id
+    )
+
+
+def _subscription(row: Row[Any]) -> Subscription:
+    return Subscription(
+        id=int(row.id),
+        subscriber_id=int(row.subscriber_id),
+        subject=bytes(row.subject),
+        fingerprint=bytes(row.fingerprint),
+        newsletter=str(row.newsletter),
+        public_id=bytes(row.public_id),
+        state=State(row.state),
+        ended_reason=None if row.ended_reason is None else EndReason(row.ended_reason),
+        authorised_by=row.authorised_by,
+        paused_until=None if row.paused_until is None else from_ms(row.paused_until),
+    )

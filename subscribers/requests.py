@@ -1,0 +1,216 @@
+"""Sign-up requests: what anybody may cause by typing an address. A table apart, which never touches a subscription."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    UniqueConstraint,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.sql.elements import conv
+from sqlmodel import Field, Session, SQLModel
+
+from subscribers.consent import insert_new
+from subscribers.instants import from_ms, to_ms
+
+KEPT: Final = timedelta(days=7)
+
+
+class RequestState(StrEnum):
+    """`pending` until its holder confirms, a newer request takes its place, or the address is withdrawn."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+
+
+_LIVE = text("state = 'pending'")
+
+
+class SignupRequestRow(SQLModel, table=True):
+    """One request; at most one is pending for an address and newsletter."""
+
+    __tablename__ = "signup_request"
+    __table_args__ = (
+        UniqueConstraint("public_id", name="uq_signup_request_public_id"),
+        CheckConstraint(
+            "state IN ('pending', 'confirmed', 'superseded', 'withdrawn')", name=conv("ck_signup_request_state")
+        ),
+        Index(
+            "uq_signup_request_live",
+            "fingerprint",
+            "newsletter",
+            unique=True,
+            sqlite_where=_LIVE,
+            postgresql_where=_LIVE,
+        ),
+        Index("ix_signup_request_mailbox", "mailbox", "requested_at"),
+        Index("ix_signup_request_requested_at", "requested_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    public_id: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
+    subject: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
+    fingerprint: bytes = Field(sa_column=Column(LargeBinary(33), nullable=False))
+    mailbox: bytes = Field(sa_column=Column(LargeBinary(33), nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    newsletter: str
+    language: str
+    wording: str = Field(
+        sa_column=Column(
+            String(64), ForeignKey("consent_wording.digest", name="fk_signup_request_wording"), nullable=False
+        )
+    )
+    form: str = Field(sa_column=Column(String(64), nullable=False))
+    requested_by: int = Field(
+        sa_column=Column(Integer, ForeignKey("consent.seq", name="fk_signup_request_requested_by"), nullable=False)
+    )
+    state: str
+    requested_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+_REQUESTS: Final = SQLModel.metadata.tables["signup_request"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRequest:
+    """A request that is to be kept."""
+
+    public_id: bytes
+    subject: bytes
+    fingerprint: bytes
+    mailbox: bytes
+    sealed: bytes
+    newsletter: str
+    language: str
+    wording: str
+    form: str
+    requested_by: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as it is kept."""
+
+    id: int
+    public_id: bytes
+    subject: bytes
+    fingerprint: bytes
+    sealed: bytes
+    newsletter: str
+    language: str
+    wording: str
+    form: str
+    requested_by: int
+    state: RequestState
+    requested_at: datetime
+    expires_at: datetime
+
+
+def keep(session: Session, new: NewRequest, now: datetime) -> int | None:
+    """Store a request and return its id; None when another one is pending for this address and newsletter."""
+    row = {
+        "public_id": new.public_id,
+        "subject": new.subject,
+        "fingerprint": new.fingerprint,
+        "mailbox": new.mailbox,
+        "sealed": new.sealed,
+        "newsletter": new.newsletter,
+        "language": new.language,
+        "wording": new.wording,
+        "form": new.form,
+        "requested_by": new.requested_by,
+        "state": RequestState.PENDING.value,
+        "requested_at": to_ms(now),
+        "expires_at": to_ms(new.expires_at),
+    }
+    statement = insert_new(session, _REQUESTS).returning(_REQUESTS.c.id)
+    found = session.connection().execute(statement, row).scalar_one_or_none()
+    return None if found is None else int(found)
+
+
+def by_id(session: Session, request_id: int) -> Request | None:
+    """The request a letter is for."""
+    return _one(session, _REQUESTS.c.id == request_id)
+
+
+def by_public_id(session: Session, public_id: bytes) -> Request | None:
+    """The request a token names."""
+    return _one(session, _REQUESTS.c.public_id == public_id)
+
+
+def of_address(session: Session, fingerprint: bytes) -> list[Request]:
+    """Every request for one address, oldest first."""
+    wanted = select(_REQUESTS).where(_REQUESTS.c.fingerprint == fingerprint).order_by(_REQUESTS.c.id)
+    return [_request(row) for row in session.connection().execute(wanted)]
+
+
+def letters_since(session: Session, mailbox: bytes, since: datetime) -> int:
+    """How many confirmation letters one mailbox was sent, over all its spellings and all newsletters."""
+    wanted = select(func.count()).where(_REQUESTS.c.mailbox == mailbox, _REQUESTS.c.requested_at > to_ms(since))
+    return int(session.connection().execute(wanted).scalar_one())
+
+
+def move(session: Session, request_id: int, state: RequestState) -> None:
+    """Take a request out of `pending`."""
+    session.connection().execute(update(_REQUESTS).where(_REQUESTS.c.id == request_id).values(state=state.value))
+
+
+def close(session: Session, fingerprint: bytes, newsletters: Iterable[str] | None = None) -> None:
+    """Make the pending requests of an address good for nothing, for some newsletters or all."""
+    statement = update(_REQUESTS).where(
+        _REQUESTS.c.fingerprint == fingerprint, _REQUESTS.c.state == RequestState.PENDING.value
+    )
+    if newsletters is not None:
+        statement = statement.where(_REQUESTS.c.newsletter.in_(list(newsletters)))
+    session.connection().execute(statement.values(state=RequestState.WITHDRAWN.value))
+
+
+def prune(session: Session, now: datetime) -> int:
+    """Delete the requests made more than seven days ago, and return how many; their ledger entries stay."""
+    statement = delete(_REQUESTS).where(_REQUESTS.c.requested_at < to_ms(now - KEPT))
+    return int(session.connection().execute(statement).rowcount)
+
+
+def _one(session: Session, where: ColumnElement[bool]) -> Request | None:
+    row = session.connection().execute(select(_REQUESTS).where(where)).one_or_none()
+    return None if row is None else _request(row)
+
+
+def _request(row: Row[Any]) -> Request:
+    return Request(
+        id=int(row.id),
+        public_id=bytes(row.public_id),
+        subject=bytes(row.subject),
+        fingerprint=bytes(row.fingerprint),
+        sealed=bytes(row.sealed),
+        newsletter=str(row.newsletter),
+        language=str(row.language),
+        wording=str(row.wording),
+        form=str(row.form),
+        requested_by=int(row.requested_by),
+        state=RequestState(row.state),
+        requested_at=from_ms(row.requested_at),
+        expires_at=from_ms(row.expires_at),
+    )
