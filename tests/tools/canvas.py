@@ -1,4 +1,4 @@
-"""A sheet of paper for flat illustrations: a small palette, shapes in points of 1200 x 675, and a soft, repeatable grain."""
+"""A sheet of paper for flat illustrations: a small palette, shapes in points of 1200 x 675, a repeatable grain."""
 
 import math
 import random
