@@ -96,7 +96,8 @@ def foreign(galley: Galley) -> Iterator[Finding]:
     for comment in galley.document.iter(Comment):
         if not _CONDITIONAL.match(comment.text or ""):
             advice = "Remove the comment: readers can see it in the source."
-            yield block("C5", advice, place=f"html line {comment.sourceline}: {words(comment)}", field="html")
+            place = f"html line {comment.sourceline}: {comment.text or ''!s}"
+            yield block("C5", advice, place=place, field="html")
     for one in galley.elements:
         if one.tag in _FOREIGN or (one.tag == "link" and "stylesheet" in str(one.get("rel", ""))):
             advice = f"Remove the <{tag(one)}>: mail clients refuse or drop it."
@@ -141,7 +142,10 @@ def language(galley: Galley) -> Iterator[Finding]:
 def tables(galley: Galley) -> Iterator[Finding]:
     """C7: a table is either layout and says so, or data and has heads."""
     for one in galley.elements:
-        if one.tag == "table" and one.get("role") not in {"presentation", "none"} and one.find(".//th") is None:
+        if one.tag != "table" or one.get("role") in {"presentation", "none"}:
+            continue
+        # A head of a table inside this one is not its own.
+        if one.find("./tr/th") is None and one.find("./*/tr/th") is None:
             advice = 'Give a layout table role="presentation", and a data table heads (<th>).'
             yield block("C7", advice, place=snippet(one), field="html")
 
