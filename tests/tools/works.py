@@ -89,23 +89,27 @@ def pylons() -> Canvas:
 def parliament() -> Canvas:
     c = Canvas(SAND, 17)
     c.box(0, 0, WIDTH, 330, MIST)
-    for x in (130, 330, 870, 1070):
-        c.box(x - 26, 40, x + 26, 330, PAPER)
+    for column in (130, 330, 870, 1070):
+        c.box(column - 26, 40, column + 26, 330, PAPER)
     c.box(500, 24, 700, 330, PAPER)
     c.box(512, 36, 594, 318, HAZE)
     c.box(606, 36, 688, 318, ACCENT)
-    c.box(0, 326, WIDTH, 336, INK)
+    c.box(0, 326, WIDTH, HEIGHT, INK)
     for n, colour in enumerate((INK, DEEP, SLATE, HAZE, SAND)):
-        c.disc(600, 330, 0, colour)
         radius = 900 - n * 150
-        ring = [(600 + radius * math.cos(a / 50), 335 + radius * 0.52 * math.sin(a / 50)) for a in range(158)]
+        ring = [(600 + radius * math.cos(a / 50), 335 + radius * 0.43 * math.sin(a / 50)) for a in range(158)]
         c.shape(ring, colour)
-        if n < 4:
-            for a in range(6, 158, 6):
-                angle = a / 50
-                seat, row = 600 + (radius - 62) * math.cos(angle), 335 + (radius - 62) * 0.52 * math.sin(angle)
-                wide = 17 - n * 2
-                c.box(seat - wide, row - 18, seat + wide, row + 12, PAPER)
+        seats = 26 - n * 4
+        for seat in range(seats) if n < 4 else ():
+            angle = 0.2 + (math.pi - 0.4) * seat / (seats - 1)
+            x = 600 + (radius - 74) * math.cos(angle)
+            y = 335 + (radius - 74) * 0.43 * math.sin(angle)
+            lean = 0.2 * (600 - x) / radius * 24
+            wide = 20 - n * 2
+            c.shape(
+                [(x - wide, y + 14), (x - wide + 5 + lean, y - 16), (x + wide - 5 + lean, y - 16), (x + wide, y + 14)],
+                PAPER,
+            )
     c.shape([(556, 330), (644, 330), (632, 416), (568, 416)], INK)
     c.box(546, 318, 654, 332, INK)
     return c
