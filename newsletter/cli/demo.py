@@ -17,7 +17,7 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.edition import balance, work_off
 from newsletter.cli.house import House
-from newsletter.cli.people import keys
+from newsletter.cli.people import import_job, keys
 from newsletter.config import Newsletter, RelaySettings
 from newsletter.editions import store
 from newsletter.editions.store import EditionRecord
@@ -29,7 +29,6 @@ from newsletter.rendering.press import required
 from newsletter.scheduling import routine
 from newsletter.stories import wire
 from newsletter.stories.story import Story
-from subscribers import ImportJob
 
 SAMPLES: Final = Path(__file__).parents[1] / "samples"
 SAMPLE_MONDAY: Final = date(2026, 11, 23)
@@ -97,10 +96,8 @@ def _stock(one: House, paper: Newsletter, on: date, now: datetime) -> None:
     shutil.copytree(SAMPLES / "media", one.config.home / "media", dirs_exist_ok=True)
     house.stdout.print(f"the bank        {len(stories)} sample stories ({counts.new} new)")
     rows = _sample_rows(now).encode()
-    job = ImportJob(file="samples", newsletter=paper.key, language=paper.language, by=MARK, now=now)
-    imported = subscribers.import_csv(
-        one.database.transaction, keys(one), rows.splitlines(keepends=True), job, lambda _done: None
-    )
+    job = import_job(paper, "samples", MARK, now)
+    imported = subscribers.import_csv(one.database.transaction, keys(one), rows.splitlines(keepends=True), job)
     house.stdout.print(f"the audience    {imported.rows} sample subscribers ({imported.imported} new)")
 
 

@@ -211,9 +211,7 @@ def status(newsletter: NewsletterOption = "", date: DateOption = "", *, as_json:
     if accounts:
         house.stdout.print(balance(accounts))
     for each in uncertain:
-        house.stdout.print(
-            f"  uncertain: subscription {each.recipient}, {each.at:%H:%M:%S} UTC, {each.reply}"
-        )
+        house.stdout.print(f"  uncertain: subscription {each.recipient}, {each.at:%H:%M:%S} UTC, {each.reply}")
     for entry in entries:
         house.stdout.print(
             f"  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.event:<10} {entry.by}  {entry.reason}", markup=False

@@ -1,5 +1,6 @@
 """`worldbrief subscriber …` and `worldbrief consent …`: the people, through their own front door."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, House, JSONOption, NewsletterOption
 from newsletter.cli.progress import bar
+from newsletter.config import Newsletter
 from subscribers import Address, Imported, ImportJob, ImportRefused
 
 subscriber = typer.Typer(
@@ -24,6 +26,12 @@ def keys(one: House) -> subscribers.Keys:
     return subscribers.Keys(one.vault.derive("subscribers/1"))
 
 
+def import_job(paper: Newsletter, file: str, by: str, now: datetime) -> ImportJob:
+    """An import into a newsletter, whose own wording its rows may name by digest."""
+    wordings = (paper.wording.replace("{name}", paper.name),)
+    return ImportJob(file=file, newsletter=paper.key, language=paper.language, by=by, now=now, wordings=wordings)
+
+
 @subscriber.command("import")
 def import_file(
     file: Annotated[
@@ -37,11 +45,11 @@ def import_file(
     """Import subscribers. Rows without consent evidence are stored but never mailed; suppression always wins."""
     with house.opened() as one:
         paper = one.newsletter(newsletter)
-        job = ImportJob(file=file.name, newsletter=paper.key, language=paper.language, by=by, now=house.clock())
+        job = import_job(paper, file.name, by, house.clock())
         try:
             with file.open("rb") as lines, bar("importing") as advance:
                 imported = subscribers.import_csv(
-                    one.database.transaction, keys(one), lines, job, lambda done: advance(done.rows, None)
+                    one.database.transaction, keys(one), lines, job, lambda rows: advance(rows, None)
                 )
         except OSError as error:
             raise ImportRefused(str(file), 0, error.strerror or str(error)) from error
@@ -53,21 +61,28 @@ def import_file(
 @subscriber.command()
 def show(address: AddressArgument, *, as_json: JSONOption = False) -> None:
     """Show what is held on one address: its subscriptions and the consent behind each."""
+    now = house.clock()
     with house.opened() as one, one.database.snapshot() as session:
         found = subscribers.show(session, keys(one), Address.parse(address))
-    if found is None:
+    if not (found.subscriptions or found.requests or found.suppressions):
         house.say("worldbrief: nothing is held on that address")
         raise typer.Exit(1)
     if as_json:
         house.answer(found)
         return
-    house.stdout.print(f"{address}", markup=False)
-    if found.suppressed:
-        house.stdout.print(f"  suppressed: {found.suppressed}", markup=False)
+    house.stdout.print(found.address, markup=False)
+    for reason in found.suppressions:
+        house.stdout.print(f"  suppressed: {reason}", markup=False)
     for each in found.subscriptions:
-        house.stdout.print(f"  {each.newsletter}: {each.state} since {each.since:%Y-%m-%d}", markup=False)
+        ended = f" ({each.ended_reason})" if each.ended_reason else ""
+        house.stdout.print(f"  {each.newsletter}: {each.state_at(now)}{ended}", markup=False)
+    for request in found.requests:
+        house.stdout.print(
+            f"  sign-up to {request.newsletter}: {request.state}, {request.requested_at:%Y-%m-%d %H:%M} UTC"
+        )
     for event in found.events:
-        house.stdout.print(f"  #{event.seq} {event.on} {event.newsletter} {event.kind}  {event.method}", markup=False)
+        evidence = ", ".join(f"{name} {value}" for name, value in event.evidence)
+        house.stdout.print(f"  #{event.seq} {event.newsletter} {event.kind}: {evidence}", markup=False, soft_wrap=True)
 
 
 @subscriber.command()
@@ -90,12 +105,12 @@ def unsubscribe(
 @subscriber.command()
 def suppress(
     address: AddressArgument,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
+    reason: Annotated[SuppressionReason, typer.Option("--reason", help="Why.")] = SuppressionReason.DESK,
     by: ByOption = "cli",
 ) -> None:
     """Never write to an address again, whatever its subscriptions say."""
     with house.opened() as one, one.database.transaction() as session:
-        subscribers.suppress(session, keys(one), Address.parse(address), reason=reason, by=by, now=house.clock())
+        subscribers.suppress(session, keys(one), Address.parse(address), reason, by, house.clock())
     house.say("suppressed")
 
 

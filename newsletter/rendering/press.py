@@ -75,6 +75,8 @@ class Press:
             edition = compose(plan, wire.bank(session, since=_oldest(plan.slots, occasion.send_at)), on)
             if record.edition and edition.digest() == record.edition.digest() and record.send_at == occasion.send_at:
                 return record
+            if record.send_at != occasion.send_at:
+                record = store.reschedule(session, record.id, occasion.send_at, by, now)
             if record.state is State.OPEN:
                 record = store.move(session, record.id, Event.BUILD, by, now)
             return store.save(session, record.id, edition, by, now)

@@ -15,7 +15,6 @@ from newsletter.web.pages import HEADERS, PRIVATE, Pages, network
 from subscribers import Address, Evidence, InvalidAddress, InvalidToken, Pending, SignUp
 
 TOKEN_PAGE: Final = HEADERS | PRIVATE
-LONGEST_PAUSE: Final = timedelta(weeks=26)
 
 
 def routes(pages: Pages) -> APIRouter:  # noqa: C901 -- a list of short routes
@@ -93,9 +92,11 @@ def routes(pages: Pages) -> APIRouter:  # noqa: C901 -- a list of short routes
     @router.post("/preferences/{token}")
     def pause(token: str, weeks: Annotated[int, Form(ge=0, le=26)] = 0) -> Response:
         now = pages.clock()
-        until = now + min(timedelta(weeks=weeks), LONGEST_PAUSE) if weeks else None
         with pages.database.transaction() as session:
-            subscribers.pause(session, pages.keys, token, until, now)
+            if weeks:
+                subscribers.pause(session, pages.keys, token, now + timedelta(weeks=weeks), now)
+            else:
+                subscribers.resume(session, pages.keys, token, now)
             held = subscribers.preferences(session, pages.keys, token)
         paper = pages.newsletter(held.newsletter)
         return pages.page("preferences", headers=TOKEN_PAGE, held=held, token=token, newsletter=paper, saved=True)
@@ -114,10 +115,7 @@ def routes(pages: Pages) -> APIRouter:  # noqa: C901 -- a list of short routes
 def _form(pages: Pages, paper: Newsletter | None, status: int = 200, problem: str = "", address: str = "") -> Response:
     if paper is None:
         return pages.sorry(InvalidToken())
-    wording = _wording(paper)
-    return pages.page(
-        "signup", status, newsletter=paper, wording=wording, digest=_digest(wording), problem=problem, address=address
-    )
+    return pages.page("signup", status, **_shown(paper), problem=problem, address=address)
 
 
 def _request(pages: Pages, paper: Newsletter, address: Address, request: Request) -> None:
@@ -128,10 +126,11 @@ def _request(pages: Pages, paper: Newsletter, address: Address, request: Request
         newsletter=paper.key,
         language=paper.language,
         wording=_wording(paper),
-        form=_digest(pages.environment.get_template("signup.html").filename or ""),
+        form=_snapshot(pages, paper),
         source="form",
         network=network(request),
         confirm_hours=pages.config.signup.confirm_hours,
+        letters_per_day=pages.config.signup.letters_per_day,
     )
     with pages.database.transaction() as session:
         answer = subscribers.sign_up(session, pages.keys, asked, now)
@@ -155,6 +154,16 @@ def _leave(pages: Pages, token: str, method: str, one_click: bool) -> Response:
 
 def _wording(paper: Newsletter) -> str:
     return paper.wording.replace("{name}", paper.name)
+
+
+def _shown(paper: Newsletter) -> dict[str, object]:
+    wording = _wording(paper)
+    return {"newsletter": paper, "wording": wording, "digest": _digest(wording)}
+
+
+def _snapshot(pages: Pages, paper: Newsletter) -> str:
+    """The form as it was shown, with nobody's entries: what proves that nothing in it was ticked beforehand."""
+    return pages.environment.get_template("signup.html").render(**_shown(paper), problem="", address="")
 
 
 def _digest(text: str) -> str:

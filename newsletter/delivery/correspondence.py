@@ -1,0 +1,80 @@
+"""Single letters: the confirmation a sign-up asks for, and the alert to the people who run the house.
+
+A confirmation goes through the same ledger as an edition, ahead of it. An alert does not: it must leave even when the
+ledger is what is wrong, and it is also in the log and in the edition's history.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlmodel import Session
+
+from newsletter.config import Config, Newsletter
+from newsletter.delivery import dispatch
+from newsletter.delivery.ledger import CONFIRMATION, MailingId
+from newsletter.delivery.relay import Connection, Replied
+from newsletter.editions import store
+from newsletter.errors import RelayError
+from newsletter.rendering import letter, proof, template
+from newsletter.rendering.letter import Recipient
+from newsletter.rendering.proof import Proof
+from newsletter.rendering.template import TEMPLATES
+from newsletter.vault import Vault
+
+LETTERS: Final = TEMPLATES / "letters"
+log = logging.getLogger("world_brief.correspondence")
+
+
+def confirmation(
+    session: Session, newsletter: Newsletter, config: Config, request: int, expires_at: datetime, now: datetime
+) -> MailingId:
+    """Queue the letter that asks the holder of an address to confirm, in the transaction that kept the request."""
+    hours = str(config.signup.confirm_hours)
+    made = _letter("confirm", newsletter, config, {"hours": hours})
+    store.freeze(session, made.digest, proof.to_bytes(made), now)
+    return dispatch.letter(
+        session,
+        CONFIRMATION,
+        newsletter.key,
+        person=request,
+        proof_digest=made.digest,
+        expires_at=expires_at,
+        now=now,
+    )
+
+
+def alert(lines: Sequence[str], config: Config, vault: Vault, now: datetime) -> None:
+    """Mail `lines` to everybody in `alerts.mail_to`; what cannot be mailed is in the log at least."""
+    newsletter = next(iter(config.newsletters.values()), None)
+    if not lines or newsletter is None or not config.alerts.mail_to:
+        return
+    made = _letter("alert", newsletter, config, {"lines": "\n".join(lines)})
+    try:
+        asyncio.run(_send(made, config, vault, now))
+    except (RelayError, OSError) as error:
+        log.error("the alert could not be mailed: %s", error)  # noqa: TRY400 -- its one line says it all
+
+
+async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> None:
+    stencil = letter.cut(made, bounce_domain="", date=now)
+    connection = Connection(config.relay, vault.relay_password)
+    await connection.connect()
+    try:
+        for address in config.alerts.mail_to:
+            one = letter.address(
+                stencil, Recipient(address=address, token="-", return_token=f"alert-{uuid.uuid4().hex}")
+            )
+            result = await connection.submit(one.envelope.mail_from, one.envelope.rcpt_to, one.message, lambda: None)
+            if not (isinstance(result, Replied) and result.reply.code == 250):
+                log.error("the alert to %s was not accepted: %s", address, result)
+    finally:
+        await connection.quit()
+
+
+def _letter(name: str, newsletter: Newsletter, config: Config, values: dict[str, str]) -> Proof:
+    design = template.load(LETTERS / name, newsletter.direction)
+    return proof.prove_letter(design, newsletter, config.site, values)
