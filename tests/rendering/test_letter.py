@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from newsletter.errors import MessageError
 from newsletter.rendering.letter import Letter, Recipient, address, cut
 from newsletter.rendering.proof import Mailbox, Proof, blank
+from tests.builders import make_letter, make_proof
 
 NONCE = "k3j9x0q2m5aa"
 AT = datetime(2026, 11, 23, 5, 30, tzinfo=UTC)
@@ -209,3 +210,15 @@ def test_a_headline_from_a_feed_cannot_add_a_header(hostile: str) -> None:
     assert len(read(one)["From"].addresses) == 1
     assert "\n" not in read(one)["Subject"]
     assert read(one)["Bcc"] is None
+
+
+@pytest.mark.parametrize("proof", [make_proof(), make_letter()], ids=["edition", "letter"])
+def test_what_the_shipped_templates_make_is_what_arrives(proof: Proof) -> None:
+    one = letter(proof)
+    text, html = (
+        part.replace(blank(proof.nonce, "token"), ANA.token).replace(blank(proof.nonce, "address"), ANA.address)
+        for part in (proof.text, proof.html)
+    )
+    assert bodies(read(one)) == [text, html]
+    assert proof.nonce not in one.message.decode("ascii")
+    assert all(len(line) <= 78 for line in one.message.split(b"\r\n"))
