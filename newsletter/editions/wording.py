@@ -18,6 +18,7 @@ WORDS_PER_MINUTE: Final = 230
 # Gmail and others clip a subject at about 60 characters; the preflight refuses more than 90 (C20).
 SUBJECT_GOOD: Final = 60
 SUBJECT_MOST: Final = 90
+CANDIDATES: Final = 6
 PREHEADER_LEAST: Final = 30
 PREHEADER_MOST: Final = 110
 
@@ -277,19 +278,23 @@ def _picks(sections: Sequence[Section]) -> list[Story]:
 def _subjects(edition: Edition, picks: Sequence[Story]) -> tuple[str, ...]:
     words = locale(edition.language)
     topics = [topic(one) for one in picks[:3]]
-    raw = [fill(words.of_the_day, name=edition.name, day=day(edition.on, edition.language)), edition.dateline]
+    lines: list[str] = []
     if picks:
-        raw = [
-            fit(edition.headline, SUBJECT_MOST),
+        kicker = plain(picks[0].kicker)
+        lines = [
+            edition.headline,
             _sentence(joined(topics, edition.language)),
             _sentence(joined(topics[:2], edition.language)),
             _sentence(topics[0]),
-            *(f"{plain(picks[0].kicker)}: {one}" for one in topics[1:2] if plain(picks[0].kicker)),
+            *(f"{kicker}: {one}" for one in topics[1:2] if kicker),
             f"{edition.name}: {topics[0]}",
-            *raw,
+            fit(edition.headline, SUBJECT_GOOD),
+            fit(edition.headline, SUBJECT_MOST),
         ]
-    lines = [one for one in dict.fromkeys(map(plain, raw)) if 0 < len(one) <= SUBJECT_MOST]
-    return tuple(sorted(lines, key=lambda line: len(line) > SUBJECT_GOOD))[:6]
+        lines.sort(key=lambda line: len(line) > SUBJECT_GOOD)
+    lines += [fill(words.of_the_day, name=edition.name, day=day(edition.on, edition.language)), edition.dateline]
+    unique = dict.fromkeys(map(plain, lines))
+    return tuple(line for line in unique if 0 < len(line) <= SUBJECT_MOST)[:CANDIDATES]
 
 
 def _preheaders(edition: Edition, picks: Sequence[Story], subjects: Sequence[str]) -> tuple[str, ...]:

@@ -88,8 +88,14 @@ def test_subjects_and_preheaders_come_from_the_picks() -> None:
 
 def test_a_headline_too_long_for_a_subject_is_not_the_default() -> None:
     made = edition(("a", {"headline": "Long " * 14, "teaser": "talks"}))
-    assert made.subject == "Talks"
-    assert made.subjects[-1] == ("Long " * 14).strip()
+    assert made.subjects == (
+        "Talks",
+        "World Brief: talks",
+        ("Long " * 12).strip() + "…",
+        ("Long " * 14).strip(),
+        "World Brief for Monday, November 23",
+        "Monday, November 23, 2026",
+    )
 
 
 @pytest.mark.parametrize(
