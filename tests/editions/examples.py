@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from newsletter.config import Slot
-from newsletter.editions.edition import Plan
+from newsletter.editions.edition import Choice, Edition, Plan
 from newsletter.stories.story import AgendaItem, Figure, Question, RankedLink, Story, StoryKind
 
 MONDAY = date(2026, 11, 23)
@@ -88,3 +88,22 @@ def bank() -> list[Story]:
         most_read(),
         figures(),
     ]
+
+
+ITEMS = Slot(name="items", style="items", least=1, most=3)
+HOUR = timedelta(hours=1)
+
+
+def choice(edition: Edition, guid: str) -> Choice:
+    (found,) = [one for one in edition.choices if one.story == story(guid).key]
+    return found
+
+
+def refused(edition: Edition, guid: str) -> str:
+    found = choice(edition, guid)
+    assert not found.chosen
+    return found.reason
+
+
+def placed(edition: Edition) -> dict[str, list[str]]:
+    return {one.slot: [held.guid for held in one.stories] for one in edition.sections}
