@@ -47,7 +47,7 @@ class Audience:
 
     candidates: int
     excluded: Mapping[str, int]
-    eligible: Select[tuple[int]]
+    eligible: Select[int]
     rule: str = AUDIENCE_RULE
 
 

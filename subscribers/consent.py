@@ -292,30 +292,20 @@ def _stored(session: Session, *where: ColumnElement[bool]) -> Iterator[Stored]:
         .order_by(_EVENTS.c.seq)
         .execution_options(yield_per=STREAM_ROWS)
     )
-    for (
-        seq,
-        subject,
-        newsletter,
-        kind,
-        wording,
-        text,
-        committed,
-        previous,
-        entry,
-        sealed,
-    ) in session.connection().execute(wanted):
-        yield Stored(
-            seq=seq,
-            subject=subject,
-            newsletter=newsletter,
-            kind=kind,
-            wording=wording or "",
-            header=text,
-            commitment=committed,
-            previous=previous,
-            entry=entry,
-            sealed=sealed,
-        )
+    with session.connection().execute(wanted) as found:
+        for seq, subject, newsletter, kind, wording, text, committed, previous, entry, sealed in found:
+            yield Stored(
+                seq=seq,
+                subject=subject,
+                newsletter=newsletter,
+                kind=kind,
+                wording=wording or "",
+                header=text,
+                commitment=committed,
+                previous=previous,
+                entry=entry,
+                sealed=sealed,
+            )
 
 
 def _recorded(keys: Keys, one: Stored) -> Recorded:

@@ -97,9 +97,10 @@ def _parse(row: list[_Line], delimiter: str) -> CsvRow | None:
 def _fields(data: bytes, delimiter: str) -> list[str]:
     if len(data) > MAX_ROW_BYTES:
         raise ValueError(f"is longer than {MAX_ROW_BYTES} bytes")
-    if b"\0" in data:
+    text = data.decode("utf-8")
+    if "\0" in text:
         raise ValueError("contains a NUL")
-    found = list(csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=delimiter, strict=True))
+    found = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     if len(found) != 1:
         raise ValueError("is not CSV: a quotation mark or line end out of place")
     return found[0]

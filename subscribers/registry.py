@@ -215,8 +215,9 @@ def subscriptions_of(session: Session, fingerprints: Iterable[bytes]) -> list[Su
 
 def all_subscriptions(session: Session) -> Iterator[Subscription]:
     """Every subscription there is, streamed."""
-    for row in session.connection().execute(_joined().execution_options(yield_per=consent.STREAM_ROWS)):
-        yield _subscription(row)
+    with session.connection().execute(_joined().execution_options(yield_per=consent.STREAM_ROWS)) as found:
+        for row in found:
+            yield _subscription(row)
 
 
 def add_people(session: Session, keys: Keys, newcomers: Sequence[Newcomer], now: datetime) -> dict[bytes, int]:

@@ -7,8 +7,8 @@ from subscribers import Address, Confirmed, Evidence, Keys, Pending, Quiet, Requ
 from subscribers import confirm as confirm_request
 from subscribers import requester as find_requester
 from subscribers import sign_up as post_form
-from subscribers.keyring import Purpose
 from subscribers.registry import subscriptions_of
+from subscribers.tokens import Purpose
 
 KEYS = Keys(bytes(range(32)))
 WORDING = "Sign up to receive World Brief in your inbox every weekday. You may opt out at any time."

@@ -75,7 +75,7 @@ def test_fingerprints_are_the_same_for_twins_and_differ_for_others_and_other_roo
 
 
 def test_chance_is_an_argument() -> None:
-    one, other = (Keys(ROOT, chance=lambda size: bytes(size)) for _ in range(2))
+    one, other = (Keys(ROOT, chance=bytes) for _ in range(2))
     assert one.seal(SUBJECT, Sealed.ADDRESS, b"a") == other.seal(SUBJECT, Sealed.ADDRESS, b"a")
 
 
