@@ -6,35 +6,31 @@ made under, so that a worker that lost its lease changes nothing. What a dead wo
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, func
-from sqlalchemy.orm import Mapped
-from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import Select
+from sqlmodel import Session
 
 from newsletter.database import Moment
 from newsletter.delivery.ledger import (
+    ATTEMPTS,
+    CHUNKS,
+    DELIVERIES,
+    MAILINGS,
     OPEN,
     READY,
-    AttemptRow,
-    ChunkRow,
-    DeliveryRow,
+    WORKERS,
     Mailing,
     MailingId,
-    MailingRow,
-    State,
-    WorkerRow,
     mailing,
 )
+from newsletter.delivery.outcome import DeliveryState
 
 # Tries of one letter that may end in doubt before it is left so: a relay that always hangs up after the dot would
 # otherwise fill one inbox until the edition expires.
 MOST_UNCERTAIN: Final = 3
-# After this long without a heartbeat a row of another machine's worker is only litter.
-FORGET_WORKER: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +59,7 @@ class Wanted:
 class Settlement:
     """What is written of one try: where the letter stands now, what the try was (`outcome`), and the relay's words."""
 
-    state: State
+    state: DeliveryState
     outcome: str
     phase: str = ""
     due_at: datetime | None = None
@@ -74,27 +70,9 @@ class Settlement:
     counted: bool = True
 
 
-def enrol(session: Session, worker: str, host: str, pid: int, now: datetime) -> None:
-    """Say that a worker lives, and forget those long gone."""
-    session.exec(sa.delete(WorkerRow).where(col(WorkerRow.heartbeat_at) < now - FORGET_WORKER))
-    session.add(WorkerRow(id=worker, host=host, pid=pid, heartbeat_at=now))
-
-
-def workers(session: Session, host: str) -> dict[str, int]:
-    """The process number of each worker enrolled on this host."""
-    rows = session.exec(select(WorkerRow).where(col(WorkerRow.host) == host))
-    return {row.id: row.pid for row in rows}
-
-
-def retire(session: Session, worker: str) -> None:
-    """Strike a worker that ended or died, and end its leases, so that others need not wait for their expiry."""
-    session.exec(sa.update(ChunkRow).where(col(ChunkRow.worker) == worker).values(lease_until=None, worker=None))
-    session.exec(sa.delete(WorkerRow).where(col(WorkerRow.id) == worker))
-
-
 def beat(session: Session, worker: str, leases: Sequence[Lease], until: datetime, now: datetime) -> list[Lease]:
     """Renew the leases and return those that were lost to another worker."""
-    session.exec(sa.update(WorkerRow).where(col(WorkerRow.id) == worker).values(heartbeat_at=now))
+    _execute(session, sa.update(WORKERS).where(WORKERS.c.id == worker).values(heartbeat_at=now))
     return [lease for lease in leases if not _renew(session, lease, until)]
 
 
@@ -104,15 +82,19 @@ def claim(session: Session, wanted: Wanted, now: datetime) -> Lease | None:
     Letters come before editions, and new work before retries. A conditional UPDATE decides between racers.
     """
     for _ in range(16):
-        found = session.exec(_most_pressing(wanted, now)).first()
+        found = _execute(session, _most_pressing(wanted, now)).first()
         if found is None:
             return None
-        taken = session.exec(
-            sa.update(ChunkRow)
-            .where(col(ChunkRow.mailing_id) == found[0], col(ChunkRow.n) == found[1], _free(now))
-            .values(epoch=col(ChunkRow.epoch) + 1, worker=wanted.worker, lease_until=wanted.until)
-            .returning(col(ChunkRow.first_recipient), col(ChunkRow.last_recipient), col(ChunkRow.epoch))
-        ).first()
+        taken = (
+            session.connection()
+            .execute(
+                sa.update(CHUNKS)
+                .where(CHUNKS.c.mailing_id == found[0], CHUNKS.c.n == found[1], _free(now))
+                .values(epoch=CHUNKS.c.epoch + 1, worker=wanted.worker, lease_until=wanted.until)
+                .returning(CHUNKS.c.first_recipient, CHUNKS.c.last_recipient, CHUNKS.c.epoch)
+            )
+            .first()
+        )
         if taken is not None:
             one = mailing(session, MailingId(found[0]))
             lease = Lease(mailing=one, chunk=found[1], first=taken[0], last=taken[1], epoch=taken[2])
@@ -132,31 +114,32 @@ def take(session: Session, lease: Lease, limit: int, until: datetime, now: datet
     if _close(session, lease, now):
         return []
     due = (
-        select(col(DeliveryRow.recipient_id))
+        sa.select(DELIVERIES.c.recipient_id)
         .where(
             *_within(lease),
-            col(DeliveryRow.state).in_(READY),
-            sa.or_(col(DeliveryRow.due_at).is_(None), col(DeliveryRow.due_at) <= now),
+            DELIVERIES.c.state.in_(READY),
+            sa.or_(DELIVERIES.c.due_at.is_(None), DELIVERIES.c.due_at <= now),
             _may_leave(lease, now),
         )
-        .order_by(col(DeliveryRow.attempts), col(DeliveryRow.recipient_id))
+        .order_by(DELIVERIES.c.attempts, DELIVERIES.c.recipient_id)
         .limit(limit)
     )
-    rows = session.exec(
-        sa.update(DeliveryRow)
-        .where(col(DeliveryRow.mailing_id) == lease.mailing.id, col(DeliveryRow.recipient_id).in_(due))
-        .values(state=State.CLAIMED.value, epoch=lease.epoch, dot_at=None)
-        .returning(col(DeliveryRow.attempts), col(DeliveryRow.recipient_id))
+    rows = _execute(
+        session,
+        sa.update(DELIVERIES)
+        .where(DELIVERIES.c.mailing_id == lease.mailing.id, DELIVERIES.c.recipient_id.in_(due))
+        .values(state=DeliveryState.CLAIMED.value, epoch=lease.epoch, dot_at=None)
+        .returning(DELIVERIES.c.attempts, DELIVERIES.c.recipient_id),
     )
     return [recipient for _, recipient in sorted(tuple(row) for row in rows)]
 
 
 def mark_dot(session: Session, lease: Lease, recipient: int, now: datetime) -> bool:
     """Write down that the last byte of a letter is about to leave. False = it must not leave any more."""
-    marked = session.exec(
-        sa.update(DeliveryRow).where(*_mine(lease, [recipient]), _may_leave(lease, now)).values(dot_at=now)
+    marked = _execute(
+        session, sa.update(DELIVERIES).where(*_mine(lease, [recipient]), _may_leave(lease, now)).values(dot_at=now)
     )
-    return marked.rowcount == 1
+    return bool(marked.rowcount == 1)
 
 
 def record(session: Session, lease: Lease, recipient: int, result: Settlement, now: datetime) -> bool:
@@ -168,197 +151,226 @@ def record(session: Session, lease: Lease, recipient: int, result: Settlement, n
         "enhanced": result.enhanced,
         "reply": result.reply,
         "reason": result.reason,
-        "dot_at": None if result.state in READY else col(DeliveryRow.dot_at),
+        "dot_at": None if result.state in READY else DELIVERIES.c.dot_at,
         "settled_at": None if result.state in READY else now,
     }
-    tries = session.exec(
-        sa.update(DeliveryRow)
-        .where(*_mine(lease, [recipient]))
-        .values(attempts=col(DeliveryRow.attempts) + int(result.counted), **values)
-        .returning(col(DeliveryRow.attempts))
-    ).scalar_one_or_none()
+    tries = (
+        session.connection()
+        .execute(
+            sa.update(DELIVERIES)
+            .where(*_mine(lease, [recipient]))
+            .values(attempts=DELIVERIES.c.attempts + int(result.counted), **values)
+            .returning(DELIVERIES.c.attempts)
+        )
+        .scalar_one_or_none()
+    )
     if tries is None:
         return False
-    if result.phase and not (result.state is State.ACCEPTED and tries == 1):
+    if result.phase and not (result.state is DeliveryState.ACCEPTED and tries == 1):
         _keep_try(session, lease, recipient, tries, result, now=now)
     return True
 
 
 def in_doubt(session: Session, lease: Lease, recipient: int) -> int:
     """How many tries of this letter ended in doubt before."""
-    return session.exec(select(_doubts(lease, sa.literal(recipient)))).one()
+    return int(_execute(session, sa.select(_doubts(lease, sa.literal(recipient)))).scalar_one())
 
 
 def hand_back(session: Session, lease: Lease, recipients: Collection[int]) -> None:
     """Let claimed letters wait again; none of them has left."""
-    session.exec(
-        sa.update(DeliveryRow)
-        .where(*_mine(lease, recipients), col(DeliveryRow.dot_at).is_(None))
-        .values(state=State.WAITING.value)
+    _execute(
+        session,
+        sa.update(DELIVERIES)
+        .where(*_mine(lease, recipients), DELIVERIES.c.dot_at.is_(None))
+        .values(state=DeliveryState.WAITING.value),
     )
 
 
-def release(session: Session, lease: Lease, now: datetime) -> None:
-    """End the lease, and say when the chunk is due again: never, when every letter in it is settled."""
+def release(session: Session, lease: Lease, now: datetime) -> bool:
+    """End the lease, and say when the chunk is due again: never, when all in it is settled. True = so is the mailing.
+
+    A lease that was lost releases nothing.
+    """
+    # Of two workers that end the last two chunks at once, the second must see that the first has ended.
+    _execute(session, sa.select(MAILINGS.c.id).where(MAILINGS.c.id == lease.mailing.id).with_for_update())
     if not _renew(session, lease, now):
-        return
+        return False
     _close(session, lease, now)
-    open_rows = select(func.min(func.coalesce(col(DeliveryRow.due_at), sa.literal(now, Moment())))).where(
-        *_within(lease), col(DeliveryRow.state).in_(OPEN)
+    open_rows = sa.select(func.min(func.coalesce(DELIVERIES.c.due_at, sa.literal(now, Moment())))).where(
+        *_within(lease), DELIVERIES.c.state.in_(OPEN)
     )
-    due_at = session.exec(open_rows).one()
-    session.exec(
-        sa.update(ChunkRow)
-        .where(col(ChunkRow.mailing_id) == lease.mailing.id, col(ChunkRow.n) == lease.chunk)
-        .values(worker=None, lease_until=None, due_at=due_at and min(due_at, lease.mailing.expires_at))
+    due_at = _execute(session, open_rows).scalar_one()
+    _execute(
+        session,
+        sa.update(CHUNKS)
+        .where(CHUNKS.c.mailing_id == lease.mailing.id, CHUNKS.c.n == lease.chunk)
+        .values(worker=None, lease_until=None, due_at=due_at and min(due_at, lease.mailing.expires_at)),
     )
+    return finished(session, lease.mailing.id)
+
+
+def finished(session: Session, mailing_id: MailingId) -> bool:
+    """Whether every letter of the mailing is settled."""
+    unsettled = sa.select(CHUNKS.c.n).where(CHUNKS.c.mailing_id == mailing_id, CHUNKS.c.due_at.is_not(None))
+    return _execute(session, unsettled.limit(1)).first() is None
 
 
 def next_due(session: Session, only: MailingId | None) -> datetime | None:
     """When the next chunk that nobody stopped is due, or its lease ends. None = nothing is left to do."""
-    until = sa.case(
-        (col(ChunkRow.lease_until) > col(ChunkRow.due_at), col(ChunkRow.lease_until)), else_=ChunkRow.due_at
+    until = sa.case((CHUNKS.c.lease_until > CHUNKS.c.due_at, CHUNKS.c.lease_until), else_=CHUNKS.c.due_at)
+    due: datetime | None = (
+        session.connection()
+        .execute(
+            sa.select(func.min(until, type_=Moment))
+            .join(MAILINGS, MAILINGS.c.id == CHUNKS.c.mailing_id)
+            .where(CHUNKS.c.due_at.is_not(None), MAILINGS.c.paused.is_(False), *_only(only))
+        )
+        .scalar_one()
     )
-    due: datetime | None = session.exec(
-        select(func.min(until, type_=Moment))
-        .join(MailingRow, col(MailingRow.id) == col(ChunkRow.mailing_id))
-        .where(col(ChunkRow.due_at).is_not(None), col(MailingRow.paused).is_(False), *_only(only))
-    ).one()
     return due
 
 
-def _most_pressing(wanted: Wanted, now: datetime) -> Select[int, int]:
+def _most_pressing(wanted: Wanted, now: datetime) -> sa.Select[int, int]:
     return (
-        select(col(ChunkRow.mailing_id), col(ChunkRow.n))
-        .join(MailingRow, col(MailingRow.id) == col(ChunkRow.mailing_id))
+        sa.select(CHUNKS.c.mailing_id, CHUNKS.c.n)
+        .join(MAILINGS, MAILINGS.c.id == CHUNKS.c.mailing_id)
         .where(
-            col(ChunkRow.due_at) <= now,
+            CHUNKS.c.due_at <= now,
             _free(now),
-            sa.or_(col(MailingRow.paused).is_(False), col(MailingRow.cancelled), col(MailingRow.expires_at) <= now),
-            col(MailingRow.priority) > wanted.above,
+            sa.or_(MAILINGS.c.paused.is_(False), MAILINGS.c.cancelled, MAILINGS.c.expires_at <= now),
+            MAILINGS.c.priority > wanted.above,
             *_only(wanted.only),
         )
-        .order_by(col(MailingRow.priority).desc(), col(ChunkRow.due_at), col(ChunkRow.mailing_id), col(ChunkRow.n))
+        .order_by(MAILINGS.c.priority.desc(), CHUNKS.c.due_at, CHUNKS.c.mailing_id, CHUNKS.c.n)
         .limit(1)
     )
 
 
 def _free(now: datetime) -> ColumnElement[bool]:
-    return sa.or_(col(ChunkRow.lease_until).is_(None), col(ChunkRow.lease_until) <= now)
+    return sa.or_(CHUNKS.c.lease_until.is_(None), CHUNKS.c.lease_until <= now)
 
 
 def _only(only: MailingId | None) -> list[ColumnElement[bool]]:
-    return [] if only is None else [col(ChunkRow.mailing_id) == only]
+    return [] if only is None else [CHUNKS.c.mailing_id == only]
 
 
 def _within(lease: Lease) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return (
-        col(DeliveryRow.mailing_id) == lease.mailing.id,
-        col(DeliveryRow.recipient_id).between(lease.first, lease.last),
+        DELIVERIES.c.mailing_id == lease.mailing.id,
+        DELIVERIES.c.recipient_id.between(lease.first, lease.last),
     )
 
 
 def _mine(lease: Lease, recipients: Collection[int]) -> tuple[ColumnElement[bool], ...]:
     """The letters claimed under this very lease: the fence before every write."""
     return (
-        col(DeliveryRow.mailing_id) == lease.mailing.id,
-        col(DeliveryRow.recipient_id).in_(recipients),
-        col(DeliveryRow.state) == State.CLAIMED.value,
-        col(DeliveryRow.epoch) == lease.epoch,
+        DELIVERIES.c.mailing_id == lease.mailing.id,
+        DELIVERIES.c.recipient_id.in_(recipients),
+        DELIVERIES.c.state == DeliveryState.CLAIMED.value,
+        DELIVERIES.c.epoch == lease.epoch,
     )
 
 
 def _may_leave(lease: Lease, now: datetime) -> ColumnElement[bool]:
     return sa.exists().where(
-        col(MailingRow.id) == lease.mailing.id,
-        col(MailingRow.paused).is_(False),
-        col(MailingRow.cancelled).is_(False),
-        col(MailingRow.expires_at) > now,
+        MAILINGS.c.id == lease.mailing.id,
+        MAILINGS.c.paused.is_(False),
+        MAILINGS.c.cancelled.is_(False),
+        MAILINGS.c.expires_at > now,
     )
 
 
 def _renew(session: Session, lease: Lease, until: datetime) -> bool:
-    renewed = session.exec(
-        sa.update(ChunkRow)
+    renewed = _execute(
+        session,
+        sa.update(CHUNKS)
         .where(
-            col(ChunkRow.mailing_id) == lease.mailing.id,
-            col(ChunkRow.n) == lease.chunk,
-            col(ChunkRow.epoch) == lease.epoch,
+            CHUNKS.c.mailing_id == lease.mailing.id,
+            CHUNKS.c.n == lease.chunk,
+            CHUNKS.c.epoch == lease.epoch,
         )
-        .values(lease_until=until)
+        .values(lease_until=until),
     )
-    return renewed.rowcount == 1
+    return bool(renewed.rowcount == 1)
 
 
 def _recover(session: Session, lease: Lease, now: datetime, *, resend: bool) -> None:
     """Settle what the last holder had claimed: it waits again if its dot was never marked, else nobody knows."""
-    claimed = (*_within(lease), col(DeliveryRow.state) == State.CLAIMED.value)
-    session.exec(
-        sa.update(DeliveryRow).where(*claimed, col(DeliveryRow.dot_at).is_(None)).values(state=State.WAITING.value)
+    claimed = (*_within(lease), DELIVERIES.c.state == DeliveryState.CLAIMED.value)
+    _execute(
+        session,
+        sa.update(DELIVERIES).where(*claimed, DELIVERIES.c.dot_at.is_(None)).values(state=DeliveryState.WAITING.value),
     )
-    doubtful = session.exec(
-        sa.update(DeliveryRow)
-        .where(*claimed)
-        .values(
-            state=State.UNCERTAIN.value,
-            attempts=col(DeliveryRow.attempts) + 1,
-            reason="the sender ended before the relay's answer to the dot",
-            settled_at=now,
+    doubtful = (
+        session.connection()
+        .execute(
+            sa.update(DELIVERIES)
+            .where(*claimed)
+            .values(
+                state=DeliveryState.UNCERTAIN.value,
+                attempts=DELIVERIES.c.attempts + 1,
+                reason="the sender ended before the relay's answer to the dot",
+                settled_at=now,
+            )
+            .returning(DELIVERIES.c.recipient_id, DELIVERIES.c.attempts)
         )
-        .returning(col(DeliveryRow.recipient_id), col(DeliveryRow.attempts))
-    ).all()
+        .all()
+    )
     for recipient, tries in doubtful:
         _keep_try(
             session,
             lease,
             recipient,
             tries,
-            Settlement(state=State.UNCERTAIN, outcome=State.UNCERTAIN, phase="dot"),
+            Settlement(state=DeliveryState.UNCERTAIN, outcome=DeliveryState.UNCERTAIN, phase="dot"),
             now=now,
         )
     if resend and doubtful:
-        session.exec(
-            sa.update(DeliveryRow)
+        _execute(
+            session,
+            sa.update(DELIVERIES)
             .where(
                 *_within(lease),
-                col(DeliveryRow.recipient_id).in_([recipient for recipient, _ in doubtful]),
-                _doubts(lease, col(DeliveryRow.recipient_id)) < MOST_UNCERTAIN,
+                DELIVERIES.c.recipient_id.in_([recipient for recipient, _ in doubtful]),
+                _doubts(lease, DELIVERIES.c.recipient_id) < MOST_UNCERTAIN,
             )
-            .values(state=State.WAITING.value, due_at=None, dot_at=None, settled_at=None)
+            .values(state=DeliveryState.WAITING.value, due_at=None, dot_at=None, settled_at=None),
         )
 
 
 def _close(session: Session, lease: Lease, now: datetime) -> bool:
     """Settle what is left of the chunk once its mailing has expired or was cancelled."""
-    cancelled = session.exec(select(col(MailingRow.cancelled)).where(col(MailingRow.id) == lease.mailing.id)).one()
+    cancelled = _execute(session, sa.select(MAILINGS.c.cancelled).where(MAILINGS.c.id == lease.mailing.id)).scalar_one()
     if not cancelled and lease.mailing.expires_at > now:
         return False
-    state, reason = (State.DROPPED, "cancelled") if cancelled else (State.EXPIRED, "")
+    state, reason = (DeliveryState.DROPPED, "cancelled") if cancelled else (DeliveryState.EXPIRED, "")
     values = {"state": state.value, "due_at": None, "settled_at": now}
-    session.exec(
-        sa.update(DeliveryRow)
-        .where(*_within(lease), col(DeliveryRow.state).in_(READY))
-        .values(**values, **({"reason": reason} if reason else {}))
+    _execute(
+        session,
+        sa.update(DELIVERIES)
+        .where(*_within(lease), DELIVERIES.c.state.in_(READY))
+        .values(**values, **({"reason": reason} if reason else {})),
     )
     return True
 
 
-def _doubts(lease: Lease, recipient: ColumnElement[int] | Mapped[int]) -> ColumnElement[int]:
+def _doubts(lease: Lease, recipient: ColumnElement[int]) -> ColumnElement[int]:
     return (
         sa.select(func.count())
-        .select_from(AttemptRow)
+        .select_from(ATTEMPTS)
         .where(
-            col(AttemptRow.mailing_id) == lease.mailing.id,
-            col(AttemptRow.outcome) == State.UNCERTAIN.value,
-            col(AttemptRow.recipient_id) == recipient,
+            ATTEMPTS.c.mailing_id == lease.mailing.id,
+            ATTEMPTS.c.outcome == DeliveryState.UNCERTAIN.value,
+            ATTEMPTS.c.recipient_id == recipient,
         )
         .scalar_subquery()
     )
 
 
 def _keep_try(session: Session, lease: Lease, recipient: int, tries: int, result: Settlement, *, now: datetime) -> None:
-    session.exec(
-        sa.insert(AttemptRow).values(
+    _execute(
+        session,
+        sa.insert(ATTEMPTS).values(
             mailing_id=lease.mailing.id,
             recipient_id=recipient,
             n=tries,
@@ -367,5 +379,9 @@ def _keep_try(session: Session, lease: Lease, recipient: int, tries: int, result
             phase=result.phase,
             code=result.code,
             reply=result.reply,
-        )
+        ),
     )
+
+
+def _execute(session: Session, statement: sa.Executable) -> Any:
+    return session.connection().execute(statement)

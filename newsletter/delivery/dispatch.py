@@ -89,6 +89,7 @@ def _require_ready(record: EditionRecord) -> None:
 def _opening(
     session: Session, press: Press, config: Config, record: EditionRecord, digest: str, now: datetime
 ) -> Opening:
+    subscribers.lock(session)  # Or a consent given between its count and its selection would unbalance the accounts.
     audience = subscribers.audience(session, record.newsletter, now)
     return Opening(
         newsletter=record.newsletter,

@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Final, NewType
 
 import sqlalchemy as sa
@@ -16,30 +15,19 @@ from sqlalchemy import CheckConstraint, Column, Index, UniqueConstraint, func
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from newsletter.database import Moment, upsert
+from newsletter.delivery.outcome import DeliveryState
 from newsletter.errors import LedgerError
 
 MailingId = NewType("MailingId", int)
 
 EDITION: Final = "edition"
+CONFIRMATION: Final = "confirm"
 LETTER_PRIORITY: Final = 10
 
 
-class State(StrEnum):
-    """Where one letter stands. Only waiting, claimed and deferred are open; the others are settled."""
-
-    WAITING = "waiting"
-    CLAIMED = "claimed"
-    ACCEPTED = "accepted"
-    DEFERRED = "deferred"
-    REFUSED = "refused"
-    DROPPED = "dropped"
-    UNCERTAIN = "uncertain"
-    EXPIRED = "expired"
-
-
-STATE_NAMES: Final = tuple(state.value for state in State)
-READY: Final = (State.WAITING, State.DEFERRED)
-OPEN: Final = (*READY, State.CLAIMED)
+STATE_NAMES: Final = tuple(state.value for state in DeliveryState)
+READY: Final = (DeliveryState.WAITING, DeliveryState.DEFERRED)
+OPEN: Final = (*READY, DeliveryState.CLAIMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +61,7 @@ class Opening:
     kind: str
     proof_digest: str
     expires_at: datetime
-    eligible: sa.Select[tuple[int]]
+    eligible: sa.Select[int]
     candidates: int
     excluded: Mapping[str, int] = field(default_factory=dict)
     on: date | None = None
@@ -111,13 +99,16 @@ class Line:
     """One letter in a listing; `recipient` is a subscription's number, never an address."""
 
     recipient: int
-    state: State
+    state: DeliveryState
     attempts: int
     at: datetime | None
     code: int
     reply: str
     enhanced: str = ""
     reason: str = ""
+
+
+_UNSETTLED: Final = sa.text("due_at IS NOT NULL")
 
 
 class MailingRow(SQLModel, table=True):
@@ -127,7 +118,6 @@ class MailingRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("newsletter", "on", "kind", name="uq_mailing_newsletter_on_kind"),
         CheckConstraint("""(kind = 'edition') = ("on" IS NOT NULL)""", name="dated"),
-        CheckConstraint("candidates >= 0", name="candidates"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -151,12 +141,7 @@ class ChunkRow(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("first_recipient <= last_recipient", name="range"),
         # A worker looks for due chunks often, and nearly all chunks are finished ones.
-        Index(
-            "ix_chunk_due_at",
-            "due_at",
-            sqlite_where=sa.text("due_at IS NOT NULL"),
-            postgresql_where=sa.text("due_at IS NOT NULL"),
-        ),
+        Index("ix_chunk_due_at", "due_at", sqlite_where=_UNSETTLED, postgresql_where=_UNSETTLED),
     )
 
     mailing_id: int = Field(primary_key=True, foreign_key="mailing.id")
@@ -223,6 +208,12 @@ class WorkerRow(SQLModel, table=True):
     heartbeat_at: datetime = Field(sa_column=Column(Moment, nullable=False))
 
 
+# The same tables for `claims`, since rows do not leave their file.
+MAILINGS, CHUNKS, DELIVERIES, ATTEMPTS, WORKERS = (
+    SQLModel.metadata.tables[name] for name in ("mailing", "chunk", "delivery", "attempt", "worker")
+)
+
+
 def open_mailing(session: Session, opening: Opening, now: datetime) -> Mailing | None:
     """Freeze the audience: the mailing, a waiting letter for each id `eligible` selects, and the chunks. None = exists.
 
@@ -232,7 +223,7 @@ def open_mailing(session: Session, opening: Opening, now: datetime) -> Mailing |
     if key is None:
         return None
     chosen = opening.eligible.subquery().c[0]
-    fresh = {"mailing_id": key, "state": State.WAITING.value, "attempts": 0, "epoch": 0}
+    fresh = {"mailing_id": key, "state": DeliveryState.WAITING.value, "attempts": 0, "epoch": 0}
     fresh |= {"code": 0, "enhanced": "", "reply": "", "reason": ""}
     rows = sa.select(chosen, *(sa.literal(value) for value in fresh.values()))
     session.exec(sa.insert(DeliveryRow).from_select(["recipient_id", *fresh], rows))
@@ -275,7 +266,7 @@ def states(accounts: Accounts) -> dict[str, int]:
     return {name: getattr(accounts, name) for name in STATE_NAMES}
 
 
-def listing(session: Session, mailing_id: MailingId, state: State) -> list[Line]:
+def listing(session: Session, mailing_id: MailingId, state: DeliveryState) -> list[Line]:
     """The letters in one state, with the relay's last word on each."""
     rows = session.exec(
         select(DeliveryRow)
@@ -285,7 +276,7 @@ def listing(session: Session, mailing_id: MailingId, state: State) -> list[Line]
     return [
         Line(
             recipient=row.recipient_id,
-            state=State(row.state),
+            state=DeliveryState(row.state),
             attempts=row.attempts,
             at=row.settled_at or row.due_at,
             code=row.code,
@@ -308,13 +299,13 @@ def uncertain(session: Session, mailing_id: MailingId) -> list[Line]:
                 col(DeliveryRow.recipient_id) == col(AttemptRow.recipient_id),
             ),
         )
-        .where(col(AttemptRow.mailing_id) == mailing_id, col(AttemptRow.outcome) == State.UNCERTAIN.value)
+        .where(col(AttemptRow.mailing_id) == mailing_id, col(AttemptRow.outcome) == DeliveryState.UNCERTAIN.value)
         .order_by(col(AttemptRow.id))
     ).all()
     return [
         Line(
             recipient=row.recipient_id,
-            state=State(row.state),
+            state=DeliveryState(row.state),
             attempts=attempt.n,
             at=attempt.at,
             code=attempt.code,
@@ -329,13 +320,18 @@ def pause(session: Session, mailing_id: MailingId, paused: bool) -> None:
     session.exec(sa.update(MailingRow).where(col(MailingRow.id) == mailing_id).values(paused=paused))
 
 
+def paused(session: Session) -> list[Mailing]:
+    """The mailings that stand still."""
+    return [_mailing(row) for row in session.exec(select(MailingRow).where(col(MailingRow.paused)))]
+
+
 def cancel(session: Session, mailing_id: MailingId, now: datetime) -> None:
     """Drop every letter that has not left; one that is leaving just now is settled by its worker."""
     session.exec(sa.update(MailingRow).where(col(MailingRow.id) == mailing_id).values(cancelled=True))
     session.exec(
         sa.update(DeliveryRow)
         .where(col(DeliveryRow.mailing_id) == mailing_id, col(DeliveryRow.state).in_(READY))
-        .values(state=State.DROPPED.value, reason="cancelled", due_at=None, settled_at=now)
+        .values(state=DeliveryState.DROPPED.value, reason="cancelled", due_at=None, settled_at=now)
     )
 
 

@@ -8,12 +8,15 @@ import sqlalchemy as sa
 from newsletter.database import Database
 from newsletter.delivery import claims, ledger
 from newsletter.delivery.claims import Lease, Settlement, Wanted
-from newsletter.delivery.ledger import Mailing, MailingId, Opening, State
+from newsletter.delivery.ledger import Mailing, MailingId, Opening
+from newsletter.delivery.outcome import DeliveryState
 
-ACCEPTED = Settlement(state=State.ACCEPTED, outcome=State.ACCEPTED, phase="dot", code=250, reply="2.0.0 queued")
+ACCEPTED = Settlement(
+    state=DeliveryState.ACCEPTED, outcome=DeliveryState.ACCEPTED, phase="dot", code=250, reply="2.0.0 queued"
+)
 
 
-def people(count: int, first: int = 1) -> sa.Select[tuple[int]]:
+def people(count: int, first: int = 1) -> sa.Select[int]:
     """The ids `first` to `first + count - 1`, as a SELECT."""
     numbers = sa.select(sa.literal(first).label("id")).where(sa.literal(count) > 0).cte("people", recursive=True)
     numbers = numbers.union_all(sa.select(numbers.c.id + 1).where(numbers.c.id < first + count - 1))

@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 from newsletter.database import Database
 from newsletter.delivery import claims, ledger
 from newsletter.delivery.claims import Lease, Settlement, Wanted
-from newsletter.delivery.ledger import State
+from newsletter.delivery.outcome import DeliveryState
 from newsletter.errors import LedgerError
 from tests.delivery.builders import (
     ACCEPTED,
@@ -90,7 +90,9 @@ def test_letters_come_before_editions_and_new_work_before_retries(database: Data
     edition = open_one(database, 20, now)
     lease = lease_one(database, now)
     for recipient in take(database, lease, now):
-        result = Settlement(state=State.DEFERRED, outcome=State.DEFERRED, phase="dot", due_at=now + MINUTE, code=451)
+        result = Settlement(
+            state=DeliveryState.DEFERRED, outcome=DeliveryState.DEFERRED, phase="dot", due_at=now + MINUTE, code=451
+        )
         assert record(database, lease, recipient, result, now)
     release(database, lease, now)
     letter = open_one(database, 1, now, kind="confirm", on=None, priority=ledger.LETTER_PRIORITY)
@@ -119,7 +121,7 @@ def test_an_accepted_letter_is_settled_without_a_word_more_than_needed(database:
     release(database, lease, now)
     assert counts(database, mailing) == {"accepted": 1}
     with database.snapshot() as session:
-        [line] = ledger.listing(session, mailing.id, State.ACCEPTED)
+        [line] = ledger.listing(session, mailing.id, DeliveryState.ACCEPTED)
         assert (line.recipient, line.attempts, line.code, line.at) == (1, 1, 250, now)
         assert session.connection().execute(sa.text("SELECT count(*) FROM attempt")).scalar_one() == 0
         assert claims.next_due(session, None) is None
@@ -134,7 +136,14 @@ def test_a_deferred_letter_is_due_again_at_its_moment_and_not_before(database: D
         database,
         lease,
         1,
-        Settlement(state=State.DEFERRED, outcome=State.DEFERRED, phase="dot", due_at=later, code=451, reply="slow"),
+        Settlement(
+            state=DeliveryState.DEFERRED,
+            outcome=DeliveryState.DEFERRED,
+            phase="dot",
+            due_at=later,
+            code=451,
+            reply="slow",
+        ),
         now,
     )
     release(database, lease, now)
@@ -146,7 +155,7 @@ def test_a_deferred_letter_is_due_again_at_its_moment_and_not_before(database: D
     assert take(database, again, later) == [1]
     record(database, again, 1, ACCEPTED, later)
     with database.snapshot() as session:
-        [line] = ledger.listing(session, mailing.id, State.ACCEPTED)
+        [line] = ledger.listing(session, mailing.id, DeliveryState.ACCEPTED)
         assert line.attempts == 2
         rows = session.connection().execute(sa.text("SELECT n, outcome, code, reply FROM attempt ORDER BY id")).all()
     assert [tuple(row) for row in rows] == [(1, "deferred", 451, "slow"), (2, "accepted", 250, "2.0.0 queued")]
@@ -156,9 +165,11 @@ def test_a_lost_connection_before_the_dot_counts_no_attempt_but_is_kept(database
     mailing = open_one(database, 1, now)
     lease = lease_one(database, now)
     take(database, lease, now)
-    record(database, lease, 1, Settlement(state=State.WAITING, outcome="lost", phase="body", counted=False), now)
+    record(
+        database, lease, 1, Settlement(state=DeliveryState.WAITING, outcome="lost", phase="body", counted=False), now
+    )
     with database.snapshot() as session:
-        [line] = ledger.listing(session, mailing.id, State.WAITING)
+        [line] = ledger.listing(session, mailing.id, DeliveryState.WAITING)
         assert line.attempts == 0
         assert session.connection().execute(sa.text("SELECT outcome, phase FROM attempt")).one() == ("lost", "body")
 
@@ -208,26 +219,6 @@ def test_a_live_worker_keeps_its_lease_by_its_heartbeat(database: Database, now:
         assert claims.claim(session, Wanted(worker="w2", until=now + 9 * MINUTE), now + 2 * MINUTE) is None
 
 
-def test_the_leases_of_a_retired_worker_are_free_at_once(database: Database, now: datetime) -> None:
-    open_one(database, 3, now)
-    with database.transaction() as session:
-        claims.enrol(session, "w1", "here", 4711, now)
-        assert claims.workers(session, "here") == {"w1": 4711}
-        assert claims.workers(session, "elsewhere") == {}
-    lease_one(database, now)
-    with database.transaction() as session:
-        claims.retire(session, "w1")
-        assert claims.workers(session, "here") == {}
-    assert lease_one(database, now, worker="w2").epoch == 2
-
-
-def test_a_worker_forgotten_for_a_day_is_struck(database: Database, now: datetime) -> None:
-    with database.transaction() as session:
-        claims.enrol(session, "old", "here", 1, now - timedelta(days=2))
-        claims.enrol(session, "new", "here", 2, now)
-        assert claims.workers(session, "here") == {"new": 2}
-
-
 def test_a_letter_in_doubt_three_times_is_left_in_doubt(database: Database, now: datetime) -> None:
     mailing = open_one(database, 1, now)
     for n in range(3):
@@ -267,7 +258,13 @@ def test_a_retry_later_than_the_expiry_expires_at_the_expiry(database: Database,
         database,
         lease,
         1,
-        Settlement(state=State.DEFERRED, outcome=State.DEFERRED, phase="rcpt", due_at=now + 9 * MINUTE, code=450),
+        Settlement(
+            state=DeliveryState.DEFERRED,
+            outcome=DeliveryState.DEFERRED,
+            phase="rcpt",
+            due_at=now + 9 * MINUTE,
+            code=450,
+        ),
         now,
     )
     release(database, lease, now)

@@ -1,0 +1,111 @@
+"""A whole newsroom for the tests of sending: subscribers, an approved edition, its configuration and its secrets."""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import subscribers
+from newsletter.config import Config, Delivery, RelaySettings
+from newsletter.database import Database
+from newsletter.delivery import dispatch
+from newsletter.delivery.ledger import MailingId
+from newsletter.editions import store
+from newsletter.editions.edition import Edition
+from newsletter.editions.store import EditionRecord
+from newsletter.editions.workflow import Event, State
+from newsletter.rendering.press import Press
+from newsletter.vault import Vault
+from subscribers import ImportJob
+from tests.builders import make_edition, make_newsletter, make_site
+
+VAULT = Vault(master=bytes(range(32)))
+KEYS = subscribers.Keys(VAULT.derive("subscribers/1"))
+NEWSLETTER = make_newsletter()
+DAY = timedelta(days=1)
+
+
+def make_config(port: int = 25, **delivery: Any) -> Config:
+    """Four connections to a relay on loopback."""
+    return Config(
+        site=make_site(),
+        relay=RelaySettings(host="127.0.0.1", port=port),
+        delivery=Delivery(**({"chunk_size": 100, "poll_seconds": 0.1} | delivery)),
+        newsletters={NEWSLETTER.key: NEWSLETTER},
+    )
+
+
+def make_press(config: Config, **changes: Any) -> Press:
+    values: dict[str, Any] = {
+        "newsletter": NEWSLETTER,
+        "site": config.site,
+        "settings": config.wire,
+        "audience_rule": subscribers.AUDIENCE_RULE,
+    }
+    return Press(**(values | changes))
+
+
+def subscribe(database: Database, count: int, now: datetime, newsletter: str = NEWSLETTER.key) -> None:
+    """Import `reader0000@inbox.test` and on, with consent."""
+    at = (now - 30 * DAY).isoformat()
+    lines = ["email,consent_at,consent_source,consent_wording,consent_method"]
+    lines += [f"{address(n)},{at},form,Sign up to receive World Brief.,button" for n in range(count)]
+    job = ImportJob(file="test", newsletter=newsletter, language="en", by="test", now=now)
+    imported = subscribers.import_csv(
+        database.transaction, KEYS, [f"{line}\n".encode() for line in lines], job, lambda _done: None
+    )
+    assert imported.imported == count
+
+
+def address(n: int) -> str:
+    return f"reader{n:04}@inbox.test"
+
+
+def printable(on: date) -> Edition:
+    """An edition no preflight check blocks: every story says where it comes from."""
+    edition = make_edition(on=on)
+    named = [
+        replace(section, stories=tuple(replace(one, outlet=one.outlet or "World Brief") for one in section.stories))
+        for section in edition.sections
+    ]
+    return replace(edition, sections=tuple(named))
+
+
+def approve(database: Database, config: Config, now: datetime, edition: Edition | None = None) -> EditionRecord:
+    """Store an edition for today and approve what its press shows."""
+    press, on = make_press(config), now.date()
+    with database.transaction() as session:
+        store.claim(session, NEWSLETTER.key, on, now, now)
+        record = store.load(session, NEWSLETTER.key, on)
+        assert record is not None
+        record = store.move(session, record.id, Event.BUILD, "test", now)
+        record = store.save(session, record.id, edition or printable(on), "test", now)
+    return press.approve(database, record, "editor", now)
+
+
+def ring(database: Database, config: Config, now: datetime) -> MailingId:
+    return dispatch.dispatch(database, make_press(config), config, now.date(), now)
+
+
+def sending(database: Database, config: Config, count: int, now: datetime) -> MailingId:
+    """So many subscribers, an approved edition, and its mailing."""
+    subscribe(database, count, now)
+    approve(database, config, now)
+    return ring(database, config, now)
+
+
+def state(database: Database, now: datetime) -> State:
+    with database.snapshot() as session:
+        record = store.load(session, NEWSLETTER.key, now.date())
+    assert record is not None
+    return record.state
+
+
+def move(database: Database, event: Event, now: datetime) -> None:
+    with database.transaction() as session:
+        record = store.load(session, NEWSLETTER.key, now.date())
+        assert record is not None
+        store.move(session, record.id, event, "editor", now)
+
+
+def with_relay(config: Config, **changes: Any) -> Config:
+    return replace(config, relay=replace(config.relay, **changes))
