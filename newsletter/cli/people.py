@@ -11,7 +11,7 @@ from newsletter.cli import house
 from newsletter.cli.house import ByOption, House, JSONOption, NewsletterOption
 from newsletter.cli.progress import bar
 from newsletter.config import Newsletter
-from subscribers import Address, Imported, ImportJob, ImportRefused
+from subscribers import Address, Imported, ImportJob, ImportRefused, SuppressionReason
 
 subscriber = typer.Typer(
     help="Subscribers: import, show, unsubscribe, suppress.", no_args_is_help=True, rich_markup_mode=None

@@ -66,7 +66,7 @@ async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> Non
     try:
         for address in config.alerts.mail_to:
             one = letter.address(
-                stencil, Recipient(address=address, token="-", return_token=f"alert-{uuid.uuid4().hex}")
+                stencil, Recipient(address=address, token="none", return_token=f"alert-{uuid.uuid4().hex}")
             )
             result = await connection.submit(one.envelope.mail_from, one.envelope.rcpt_to, one.message, lambda: None)
             if not (isinstance(result, Replied) and result.reply.code == 250):

@@ -139,7 +139,7 @@ class Press:
             used=store.used(session, record.newsletter, record.on, since),
             postal_address=self.site.postal_address,
             base_url=self.site.base_url,
-            approved_digest=record.approval.digest if record.approval else None,
+            approved_digest=record.approval.digest if record.approval and not approver else None,
             actual_digest=digest,
             edited_by=record.edited_by,
             approver=approver,
@@ -156,8 +156,9 @@ def required(session: Session, newsletter: str, on: date) -> EditionRecord:
 
 
 def _oldest(slots: Sequence[Slot], send_at: datetime) -> datetime:
-    hours = max((slot.max_age_hours for slot in slots), default=72)
-    return send_at - timedelta(hours=hours)
+    # An agenda or a quiz is filed up to a week ahead of the day it is printed on.
+    hours = max((slot.max_age_hours for slot in slots), default=0)
+    return send_at - max(timedelta(hours=hours), timedelta(days=7))
 
 
 def _refuse(findings: Sequence[Finding], overrides: Sequence[Override]) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-import tinycss2  # type: ignore[import-untyped]
+import tinycss2
 from lxml.etree import Comment
 
 from newsletter.rendering.preflight.galley import (
