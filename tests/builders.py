@@ -57,8 +57,8 @@ def make_image(**changes: Any) -> Image:
     return Image(**(values | changes))
 
 
-LEAD_BODY = """The leaders of sixteen Pacific states meet in Suva on Monday to decide whether the floor of their ocean may
-be mined. The draft before them, [published on Friday](https://worldbrief.test/2026/11/suva-draft), would close
+LEAD_BODY = """The leaders of sixteen Pacific states meet in Suva on Monday to decide whether the floor of their ocean
+may be mined. The draft before them, [published on Friday](https://worldbrief.test/2026/11/suva-draft), would close
 four million square kilometers of seabed until 2040, the longest such pause any region has agreed.
 
 Nickel has risen by a tenth since the draft leaked. **Three contractors** hold licenses in the zone, and one of
@@ -98,41 +98,34 @@ def make_story(**changes: Any) -> Story:
     return Story(**(values | changes))
 
 
+ITEMS = {
+    "Europe reads its own passports": """The European Parliament votes on Tuesday on a
+[plan to check every traveler](https://worldbrief.test/2026/11/border-plan) by machine at the outer border, citizens
+included. Airports ask for a year more; the ferry ports of Dover and Patras ask for two.
+
+The law’s own impact study says that a machine takes eleven seconds and an officer nine.""",
+    "A smoke pact in Punjab": """The two Punjabs, Indian and Pakistani, signed their first joint rule on stubble
+fires. Each side will count the other’s fires by satellite and publish the sum at noon.""",
+    "Low water on the Rhine": """Barges pass Kaub half-loaded for the third week. The gauge stood at 71 centimeters on
+Sunday; below 40 the river is closed by arithmetic rather than by law.""",
+    "Senegal votes early": """Soldiers and nurses cast the first ballots of a parliamentary election that was moved
+forward twice.""",
+}
+OUTLETS = ("The Continental", "World Brief", "Rhine Gauge", "")
+
+
 def make_item(number: int = 1, **changes: Any) -> Story:
     """One of What We’re Following; `number` tells them apart."""
-    texts = (
-        (
-            "Europe reads its own passports",
-            "The European Parliament votes on Tuesday on a [plan to check every traveler](https://worldbrief.test/2026/"
-            "11/border-plan) by machine at the outer border, citizens included. Airports ask for a year more; the "
-            "ferry ports of Dover and Patras ask for two.\n\nThe law’s own impact study says that a machine takes "
-            "eleven seconds and an officer nine.",
-        ),
-        (
-            "A smoke pact in Punjab",
-            "The two Punjabs, Indian and Pakistani, signed their first joint rule on stubble fires. Each side will "
-            "count the other’s fires by satellite and publish the sum at noon.",
-        ),
-        (
-            "Low water on the Rhine",
-            "Barges pass Kaub half-loaded for the third week. The gauge stood at 71 centimeters on Sunday; below 40 "
-            "the river is closed by arithmetic rather than by law.",
-        ),
-        (
-            "Senegal votes early",
-            "Soldiers and nurses cast the first ballots of a parliamentary election that was moved forward twice.",
-        ),
-    )
-    headline, body = texts[(number - 1) % len(texts)]
+    headline, body = tuple(ITEMS.items())[(number - 1) % len(ITEMS)]
     values: dict[str, Any] = {
         "guid": f"item-{number}",
         "headline": headline,
         "body": body,
-        "url": f"https://worldbrief.test/2026/11/item-{number}",
+        "url": f"{SITE}/2026/11/item-{number}",
         "kicker": "",
         "teaser": headline[0].lower() + headline[1:],
         "section": "world",
-        "outlet": ("The Continental", "World Brief", "Rhine Gauge", "")[(number - 1) % 4],
+        "outlet": OUTLETS[(number - 1) % len(OUTLETS)],
         "image": None,
     }
     return make_story(**(values | changes))
@@ -222,8 +215,8 @@ def make_odds(**changes: Any) -> Story:
         "teaser": "a lighthouse in a sweater",
         "section": "odds",
         "image": None,
-        "body": "Two hundred people knitted 1,400 squares to a pattern that allowed for wind. One sleeve was left over, "
-        "because nobody had told a school in Tasmania that lighthouses have none.",
+        "body": "Two hundred people knitted 1,400 squares to a pattern that allowed for wind. One sleeve was left "
+        "over, because nobody had told a school in Tasmania that lighthouses have none.",
     }
     return make_story(**(values | changes))
 

@@ -62,14 +62,13 @@ class Page:
         """The address to print, "" when it is none."""
         return prose.address(url, self.base)
 
-    def prose(self, of: Story | Section) -> Markup:
-        """The text of a story, or of a section without any, as safe HTML."""
-        return Markup(prose.html(_markdown(of), self.base))  # noqa: S704 (the sanitiser made it)
+    def prose(self, of: Story | Section, tail: str = "") -> Markup:
+        """The text of a story, or of a section without any, as safe HTML; its last paragraph ends with `tail`."""
+        return _ended(prose.html(_markdown(of), self.base), tail)
 
-    def run_in(self, story: Story) -> Markup:
+    def run_in(self, story: Story, tail: str = "") -> Markup:
         """The text of a story with its headline run in to the first paragraph."""
-        head = str(escape(story.headline))
-        return Markup(prose.run_in(head, prose.html(_markdown(story), self.base)))  # noqa: S704 (as above)
+        return _ended(prose.run_in(str(escape(story.headline)), prose.html(_markdown(story), self.base)), tail)
 
     def blocks(self, of: Story | Section) -> tuple[Block, ...]:
         """The same text for the plain part."""
@@ -149,6 +148,13 @@ def height(image: Image, width: int) -> int:
 def filler(preheader: str) -> str:
     """Invisible characters after the preheader, which keep the letter's first lines out of the inbox's list."""
     return FILLER * max(0, INBOX_CHARACTERS - len(preheader))
+
+
+def _ended(html: str, tail: str) -> Markup:
+    end = str(escape(tail))
+    if end:
+        html = f"{html.removesuffix('</p>')} {end}</p>" if html.endswith("</p>") else f"{html}<p>{end}</p>"
+    return Markup(html)  # noqa: S704 (the sanitiser made the text, autoescaping the tail)
 
 
 def _markdown(of: Story | Section) -> str:

@@ -4,7 +4,7 @@ Written from the same stories as the HTML, never from the HTML. The text templat
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import wcwidth
@@ -14,7 +14,8 @@ from newsletter.rendering.prose import Block
 WIDTH: Final = 72
 # However deep a list is nested, a line keeps room for words.
 MOST_INDENT: Final = 24
-_ADDRESS: Final = re.compile(r"(\S*(?:https?://|mailto:)\S+)")
+# Marks that no line of Chinese or Japanese begins with.
+CLOSING: Final = frozenset("，。、；：？！」』）》”’")
 
 
 def wrap(text: str, first: str = "", rest: str = "") -> str:
@@ -23,32 +24,55 @@ def wrap(text: str, first: str = "", rest: str = "") -> str:
     lines: list[str] = []
     for piece in _pieces(text):
         start = rest if lines else first
-        lines += [start + piece] if _ADDRESS.fullmatch(piece) else _lines(piece, start, rest)
+        lines += [start + piece] if _is_long_address(piece) else _lines(piece, start, rest)
     return "\n".join(lines)
 
 
-def _pieces(text: str) -> list[str]:
-    words = _ADDRESS.split(" ".join(text.split()))
-    pieces = [""]
-    for word in words:
-        if _ADDRESS.fullmatch(word) and columns(word) > WIDTH - MOST_INDENT:
-            pieces += [word, ""]
-        else:
-            pieces[-1] += word
-    return [piece.strip() for piece in pieces if piece.strip()]
+def _pieces(text: str) -> Iterator[str]:
+    words: list[str] = []
+    for word in _words(text):
+        if not _is_long_address(word):
+            words.append(word)
+            continue
+        if words:
+            yield " ".join(words)
+        yield word
+        words = []
+    if words:
+        yield " ".join(words)
+
+
+def _words(text: str) -> list[str]:
+    # Split at breaking spaces only: a no-break space belongs to its word.
+    return [word for word in re.split("[ \t\r\n]+", text) if word]
+
+
+def _is_long_address(word: str) -> bool:
+    return ("://" in word or "mailto:" in word) and " " not in word and columns(word) > WIDTH - MOST_INDENT
 
 
 def _lines(text: str, first: str, rest: str) -> list[str]:
-    lines = wcwidth.wrap(
-        text,
-        WIDTH,
-        control_codes="ignore",
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_on_hyphens=False,
-        propagate_sgr=False,
-    )
-    return lines or [first]
+    lines: list[str] = []
+    line, used, begun = first, columns(first), False
+    for atom, apart in _atoms(text):
+        width = columns(atom)
+        gap = 1 if apart and begun else 0
+        most = WIDTH + width if atom in CLOSING and used <= WIDTH else WIDTH
+        if begun and used + gap + width > most:
+            lines.append(line)
+            line, used, gap = rest, columns(rest), 0
+        line, used, begun = line + " " * gap + atom, used + gap + width, True
+    return [*lines, line]
+
+
+def _atoms(text: str) -> Iterator[tuple[str, bool]]:
+    """What a line may not break, and whether a space goes before: words, or the characters of endless ones."""
+    for word in _words(text):
+        if columns(word) <= WIDTH - MOST_INDENT:
+            yield word, True
+            continue
+        for n, character in enumerate(wcwidth.iter_graphemes(word)):
+            yield character, n == 0
 
 
 def columns(text: str) -> int:

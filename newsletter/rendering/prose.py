@@ -54,7 +54,7 @@ _PARSER: Final = _parser()
 def address(url: str, base: str) -> str:
     """The absolute form of a web or mail address, a site-relative one put under `base`; "" when it is neither."""
     url = re.sub(r"\s", "%20", url.strip())
-    if url.startswith("/") and not url.startswith(("//", "/\\")):
+    if url.startswith("/") and not url.startswith("//"):
         return base.rstrip("/") + url
     try:
         parts = urlsplit(url)
@@ -101,7 +101,7 @@ def blocks(markdown: str, base: str) -> tuple[Block, ...]:
         elif token.type == "inline":
             parts = token.children or []
             first, rest = "".join(frame.take() for frame in frames), "".join(frame.rest for frame in frames)
-            text = " ".join("".join(_words(parts)).split())
+            text = re.sub("[ \\t\\r\\n]+", " ", "".join(_words(parts))).strip(" ")
             found.append(Block(text=text, first=first, rest=rest, links=_targets(parts), tight=tight))
             tight = False
     return tuple(found)
