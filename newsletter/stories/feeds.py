@@ -1,4 +1,4 @@
-"""Bytes to stories (pure): RSS 0.9x, 1.0 and 2.0, Atom, JSON Feed and our own JSON. The only importer of feedparser.
+"""Bytes to stories (pure): RSS 0.9x, 1.0 and 2.0, Atom, JSON Feed and manuscripts. The only importer of feedparser.
 
 feedparser is given bytes that were decoded and trimmed here, never an address: it would fetch it. What precedes the
 root element is thrown away, and with it every entity declaration an attack could hide there.
@@ -28,7 +28,7 @@ JSON_FEED: Final = "https://jsonfeed.org/version/"
 ROOT: Final = re.compile(r"<(?:[\w.-]+:)?(rss|feed|RDF|html|head|body|!doctype\s+html)(?=[\s>/])", re.IGNORECASE)
 # XML 1.0, 2.2: what no document may contain, so that the strict parser would give up on all of it.
 ILLEGAL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-AMPERSAND: Final = re.compile(r"(<!\[CDATA\[.*?\]\]>)|&(?:([A-Za-z]\w*);|(?!#\d+;|#x[0-9A-Fa-f]+;))", re.DOTALL)
+AMPERSAND: Final = re.compile(r"&(?:([A-Za-z]\w*);|(?!#\d+;|#x[0-9A-Fa-f]+;))")
 XML_ENTITIES: Final = frozenset({"amp", "lt", "gt", "quot", "apos"})
 MOST_DEEP: Final = 200
 # The loose parser reads what is not well-formed; its time grows faster than the document.
@@ -46,12 +46,22 @@ def parse(data: bytes, *, source: str, base_url: str = "", name: str = "", chars
     text = charsets.decode(data, charset).strip("\ufeff\x00 \t\r\n")
     if not text:
         raise FeedError(source, "is empty")
+    if text.startswith("---"):
+        return _manuscript(text, source)
     if text[0] in "{[":
         document = manuscripts.read_json(text, source)
         if isinstance(document, dict) and str(document.get("version", "")).startswith(JSON_FEED):
             return _json_feed(document, source, base_url, name)
         return manuscripts.stories_of(document, source=source, name=name)
     return _xml_feed(_well_formed(_document(text, source), source), source, base_url, name)
+
+
+def _manuscript(text: str, source: str) -> Feed:
+    try:
+        story = manuscripts.parse_markdown(text, source=source, file=source)
+    except StoryError as error:
+        return Feed(title=source, stories=(), refused=(Refusal(item=error.item, reason=error.reason),))
+    return Feed(title=source, stories=(story,))
 
 
 # --- XML
@@ -75,7 +85,7 @@ def _document(text: str, source: str) -> str:
 
 def _well_formed(text: str, source: str) -> bytes:
     """UTF-8 XML, repaired where bare ampersands and HTML's entities would make the strict parser give up."""
-    for candidate in (text, AMPERSAND.sub(_ampersand, text)):
+    for candidate in (text, _repair(text)):
         data = f'<?xml version="1.0" encoding="utf-8"?>\n{candidate}'.encode()
         if _is_xml(data, source):
             return data
@@ -84,9 +94,19 @@ def _well_formed(text: str, source: str) -> bytes:
     return data
 
 
+def _repair(text: str) -> str:
+    """Escape bare ampersands and write HTML's entities as numbers, outside CDATA sections."""
+    pieces: list[str] = []
+    at = 0
+    while (start := text.find("<![CDATA[", at)) >= 0 and (end := text.find("]]>", start)) >= 0:
+        pieces += [AMPERSAND.sub(_ampersand, text[at:start]), text[start : end + 3]]
+        at = end + 3
+    return "".join([*pieces, AMPERSAND.sub(_ampersand, text[at:])])
+
+
 def _ampersand(match: re.Match[str]) -> str:
-    cdata, name = match[1], match[2]
-    if cdata or name in XML_ENTITIES:
+    name = match[1]
+    if name in XML_ENTITIES:
         return match[0]
     characters = html.entities.html5.get(f"{name};", "") if name else ""
     return "".join(f"&#{ord(one)};" for one in characters) or "&amp;" + match[0][1:]
