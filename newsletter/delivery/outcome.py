@@ -25,7 +25,7 @@ class DeliveryState(StrEnum):
 
 
 class Phase(StrEnum):
-    """How far a conversation has come. DOT: the last byte of the letter is with the kernel. REPLIED: nothing is open."""
+    """How far a conversation has come. DOT: the letter's last byte is with the kernel. REPLIED: nothing is open."""
 
     CONNECT = "connect"
     BANNER = "banner"
@@ -131,29 +131,43 @@ _JITTER: Final = 0.25
 
 # The text is read first, because providers misuse codes; the first rule that matches wins.
 _TEXT_RULES: Final = tuple(
-    (fault, re.compile(pattern))
-    for fault, pattern in (
+    (fault, re.compile("|".join(patterns)))
+    for fault, *patterns in (
         (
             Fault.RECIPIENT_RATE,
-            r"gr[ae]y[- ]?list|too quickly|too many (messages|recipients) (for|to) this|rate.?limit",
+            r"gr[ae]y[- ]?list",
+            r"too quickly",
+            r"too many (messages|recipients) (for|to) this",
+            r"rate.?limit",
         ),
-        (Fault.SENDER_AUTH, r"\b(spf|dkim|dmarc|ptr)\b|unauthenticated|reverse dns|sender (address|domain|verif)"),
-        (Fault.CONTENT, r"virus|malware|infected|phishing"),
+        (
+            Fault.SENDER_AUTH,
+            r"\b(spf|dkim|dmarc|ptr)\b",
+            r"unauthenticated",
+            r"reverse dns",
+            r"sender (address|domain|verif)",
+        ),
+        (Fault.CONTENT, r"virus", r"malware", r"infected", r"phishing"),
         (
             Fault.SENDER_REPUTATION,
-            r"spam|block ?list|black ?list|\b(dns)?[rs]?bls?\b|reputation|unsolicited|listed (at|by|in|on)|tss0\d|s3140"
-            r"|(ip|host|server|address|network|message)\b.{0,40}\bblocked",
+            r"spam|unsolicited|reputation",
+            r"(block|black|deny) ?list",
+            r"\b(dns)?[rs]?bls?\b",
+            r"listed (at|by|in|on)\b",
+            r"\b(tss0\d|s3140)\b",
+            r"(ip|host|server|network|message)\b.{0,40}\bblocked",
         ),
-        (Fault.RECIPIENT_FULL, r"quota|(mailbox|inbox|mail ?box) (is )?full|out of storage"),
+        (Fault.RECIPIENT_FULL, r"quota", r"(mail ?box|inbox) (is )?full", r"out of storage"),
         (
             Fault.RECIPIENT_INACTIVE,
-            r"(account|mailbox|user|recipient|address)\b.{0,60}\b(disabled|suspended|inactive|deactivated|not active)"
-            r"|(disabled|suspended|inactive|deactivated) (account|mailbox|user|recipient)",
+            r"(account|mailbox|user|recipient|address)\b.{0,60}\b(disabled|suspended|inactive|deactivated|not active)",
+            r"(disabled|suspended|inactive|deactivated) (account|mailbox|user|recipient)",
         ),
         (
             Fault.RECIPIENT_DEAD,
-            r"(user|recipient|mailbox|address|account|domain)\b.{0,80}\b(unknown|not exist|n.t exist|not found|no longer)"
-            r"|(unknown|no such|invalid) (user|recipient|mailbox|address|account|domain|local)|nosuchuser|nxdomain",
+            r"(user|recipient|mailbox|address|account|domain)\b.{0,80}\b(unknown|not exist|n.t exist|not found)",
+            r"(unknown|no such|invalid) (user|recipient|mailbox|address|account|domain|local)",
+            r"nosuchuser|nxdomain",
         ),
     )
 )
@@ -215,7 +229,7 @@ def judge(
 
 
 def classify(reply: Reply, phase: Phase) -> Fault:
-    """Whose fault a 4xx or 5xx reply to RCPT, DATA or the dot is: by its text, then its enhanced code, then its code."""
+    """Whose fault a 4xx or 5xx reply to RCPT, DATA or the dot is: by its text, its enhanced code, then its code."""
     fault = _by_text(reply) or _by_enhanced(reply) or _by_code(reply, phase)
     # An address that may work tomorrow is not dead, whatever the text says.
     return Fault.RELAY if fault is Fault.RECIPIENT_DEAD and reply.code < 500 else fault
@@ -231,27 +245,28 @@ def _judge_loss(lost: Lost) -> Outcome:
 def _judge_refusal(result: Replied, retry_at: datetime) -> Outcome:
     reply, phase = result.reply, result.phase
     reason = str(reply)
-    if reply.code == 421:
-        return _wait_for_relay(reason, until=None, stop=False)
-    if reply.code < 500 and phase in _RELAY_PHASES:
-        return _wait_for_relay(reason, until=retry_at if _hint(reply) else None, stop=False)
-    if reply.code < 500:
-        return Outcome(state=DeliveryState.DEFERRED, fault=classify(reply, phase), until=retry_at, reason=reason)
-    if _concerns_mailing(reply):
-        return Outcome(
-            state=DeliveryState.WAITING,
-            fault=Fault.CONTENT,
-            scope=Scope.MAILING,
-            reason=reason,
-            stop=True,
-            counted=False,
-        )
-    if phase in _RELAY_PHASES or _concerns_us(reply):
-        return _wait_for_relay(reason, until=None, stop=True)
+    temporary = reply.code < 500
+    if not temporary and _concerns_mailing(reply):
+        return _wait_for_mailing(reason)
+    if reply.code == 421 or phase in _RELAY_PHASES or (not temporary and _concerns_us(reply)):
+        until = retry_at if temporary and _hint(reply) else None
+        return _wait_for_relay(reason, until=until, stop=not temporary)
     fault = classify(reply, phase)
-    if fault in SENDER_FAULTS:
+    if temporary or fault in SENDER_FAULTS:
         return Outcome(state=DeliveryState.DEFERRED, fault=fault, until=retry_at, reason=reason)
     return Outcome(state=DeliveryState.REFUSED, fault=fault, reason=reason)
+
+
+def _wait_for_mailing(reason: str) -> Outcome:
+    """The letters keep waiting: what the relay takes may be raised, and nothing is refused in their place."""
+    return Outcome(
+        state=DeliveryState.WAITING,
+        fault=Fault.CONTENT,
+        scope=Scope.MAILING,
+        reason=reason,
+        stop=True,
+        counted=False,
+    )
 
 
 def _wait_for_relay(reason: str, *, until: datetime | None, stop: bool) -> Outcome:

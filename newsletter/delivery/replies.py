@@ -1,0 +1,69 @@
+"""What a relay's reply lines say (RFC 5321 4.2, RFC 2034). Pure. A line that is no reply raises ValueError."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from newsletter.delivery.outcome import Reply
+
+MOST_LINES: Final = 100
+_MOST_TEXT: Final = 400
+_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extensions:
+    """What a relay announces; `size` is 0 when it names no limit."""
+
+    pipelining: bool = False
+    starttls: bool = False
+    size: int = 0
+    auth: frozenset[str] = frozenset()
+
+
+def is_last(line: bytes) -> bool:
+    """Whether a reply ends with this line. Raises ValueError when it is none."""
+    return _match(line)[2] != b"-"
+
+
+def parse(lines: Sequence[bytes]) -> Reply:
+    """One reply of one or more lines, on one line, without any mail address: it is kept, and addresses are not."""
+    matches = [_match(line) for line in lines]
+    codes = {match[1] for match in matches}
+    if len(codes) != 1:
+        raise ValueError("the lines of one reply bear different codes")
+    enhanced, texts = "", []
+    for match in matches:
+        text = _UNPRINTABLE.sub(" ", (match[3] or b"").decode("utf-8", "replace")).strip()
+        found = _ENHANCED.match(text)
+        if found:
+            enhanced = enhanced or found[1]
+            text = text[found.end() :]
+        texts.append(text)
+    text = _ADDRESS.sub("(address)", " ".join(text for text in texts if text))
+    return Reply(code=int(codes.pop()), enhanced=enhanced, text=text[:_MOST_TEXT])
+
+
+def extensions(lines: Sequence[bytes]) -> Extensions:
+    """What the reply to EHLO announces; the first line only greets."""
+    words = [(_match(line)[3] or b"").decode("ascii", "replace").upper().split() for line in lines[1:]]
+    # `AUTH=PLAIN` is how servers spoke before RFC 2554, beside the modern form.
+    known = {entry[0]: entry[1:] for entry in words if entry}
+    size = known.get("SIZE", [])
+    return Extensions(
+        pipelining="PIPELINING" in known,
+        starttls="STARTTLS" in known,
+        size=int(size[0]) if size and size[0].isdigit() and size[0].isascii() and len(size[0]) < 20 else 0,
+        auth=frozenset(known.get("AUTH", [])),
+    )
+
+
+def _match(line: bytes) -> re.Match[bytes]:
+    found = _LINE.fullmatch(line)
+    if not found:
+        raise ValueError(f"not an SMTP reply: {line[:60].decode('ascii', 'replace')!r}")
+    return found
