@@ -4,6 +4,7 @@ A lease is an epoch and an expiry. Whoever leases a chunk raises its epoch, and 
 made under, so that a worker that lost its lease changes nothing. What a dead worker left is recovered with the lease.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -171,9 +172,11 @@ def record(session: Session, lease: Lease, recipient: int, result: Settlement, n
     return True
 
 
-def in_doubt(session: Session, lease: Lease, recipient: int) -> int:
-    """How many tries of this letter ended in doubt before."""
-    return int(_execute(session, sa.select(_doubts(lease, sa.literal(recipient)))).scalar_one())
+def tries(session: Session, lease: Lease, recipient: int) -> Counter[str]:
+    """How often this letter was tried before, by what came of it."""
+    kept = (ATTEMPTS.c.mailing_id == lease.mailing.id, ATTEMPTS.c.recipient_id == recipient)
+    rows = _execute(session, sa.select(ATTEMPTS.c.outcome, func.count()).where(*kept).group_by(ATTEMPTS.c.outcome))
+    return Counter(dict(rows.all()))
 
 
 def hand_back(session: Session, lease: Lease, recipients: Collection[int]) -> None:

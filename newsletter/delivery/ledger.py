@@ -184,7 +184,7 @@ class AttemptRow(SQLModel, table=True):
     """One try that was not a plain first acceptance, kept whatever became of the letter later."""
 
     __tablename__ = "attempt"
-    __table_args__ = (Index("ix_attempt_mailing_id_outcome", "mailing_id", "outcome"),)
+    __table_args__ = (Index("ix_attempt_mailing_id_recipient_id", "mailing_id", "recipient_id"),)
 
     id: int | None = Field(default=None, primary_key=True)
     mailing_id: int

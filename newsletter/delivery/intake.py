@@ -1,0 +1,317 @@
+"""A worker's dealings with the ledger, each a short transaction: what to send next, and what became of it.
+
+People are met here: a letter's address is looked up, and the consent behind it checked again, when it is claimed.
+Holding or killing an edition reaches its letters here too.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlmodel import Session
+
+import subscribers
+from newsletter.config import Delivery
+from newsletter.database import Database
+from newsletter.delivery import claims, ledger, returns, roster
+from newsletter.delivery.claims import Lease, Settlement, Wanted
+from newsletter.delivery.ledger import EDITION, Accounts, Mailing, MailingId
+from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Phase, Replied, Reply, Scope, Submitted, judge
+from newsletter.editions import store, workflow
+from newsletter.editions.workflow import Event
+from newsletter.errors import LedgerError
+from newsletter.rendering import letter, proof
+from newsletter.rendering.letter import Recipient, Stencil
+from newsletter.vault import Vault
+from subscribers import Dropped
+
+Person = subscribers.Recipient | subscribers.Requester
+
+KEPT_STENCILS: Final = 16
+LOST: Final = "lost"
+LONGEST_WAIT_SECONDS: Final = 300
+MOST_REPLY: Final = 500
+_ADDRESS: Final = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
+
+
+@dataclass(slots=True, eq=False)
+class Hold:
+    """A lease this worker has, and how many of its letters are on their way through it."""
+
+    lease: Lease
+    stencil: Stencil
+    pending: int = 0
+    exhausted: bool = False
+    lost: bool = False
+
+    @property
+    def mailing(self) -> Mailing:
+        return self.lease.mailing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One claimed letter: whose it is, and the lease it was claimed under."""
+
+    hold: Hold
+    id: int
+    recipient: Recipient
+
+
+class Intake:
+    """One worker's view of the ledger."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Delivery,
+        vault: Vault,
+        clock: Callable[[], datetime],
+        only: MailingId | None,
+    ) -> None:
+        self._database, self._settings, self._clock, self._only = database, settings, clock, only
+        self._keys = subscribers.Keys(vault.derive("subscribers/1"))
+        self._return_key = vault.derive("returns/1")
+        self._stencils: dict[MailingId, Stencil] = {}
+        self.worker = roster.this_worker()
+
+    def enrol(self) -> None:
+        """Say that this worker lives."""
+        with self._database.transaction() as session:
+            roster.enrol(session, self.worker, self._clock())
+
+    def retire(self) -> None:
+        """End this worker's leases and its row."""
+        with self._database.transaction() as session:
+            roster.retire(session, self.worker.id)
+
+    def tidy(self) -> None:
+        """Free what dead processes of this machine held, and let mailings follow their editions' hold and release."""
+        with self._database.snapshot() as session:
+            dead = roster.dead(session)
+            paused = ledger.paused(session)
+        for worker in dead:
+            with self._database.transaction() as session:
+                roster.retire(session, worker)
+        for mailing in paused:
+            with self._database.transaction() as session:
+                if self._may_go(session, mailing):
+                    ledger.pause(session, mailing.id, paused=False)
+                    self._finish(session, mailing)
+
+    def claim(self, above: int) -> Hold | None:
+        """Lease the most pressing chunk of a mailing with a priority above the given one."""
+        now = self._clock()
+        wanted = Wanted(
+            worker=self.worker.id,
+            until=self._until(now),
+            only=self._only,
+            above=above,
+            resend=self._settings.on_uncertain == "resend",
+        )
+        with self._database.transaction() as session:
+            lease = claims.claim(session, wanted, now)
+            return Hold(lease, self._stencil(session, lease.mailing)) if lease else None
+
+    def take(self, hold: Hold, limit: int) -> list[Errand]:
+        """Claim some letters; those nobody may be sent any more are dropped at once, with the reason."""
+        now, lease = self._clock(), hold.lease
+        with self._database.transaction() as session:
+            ids = (
+                claims.take(session, lease, limit, self._until(now), now)
+                if self._may_go(session, lease.mailing)
+                else []
+            )
+            if ids is None:
+                hold.lost = True
+            errands = []
+            for id_, found in self._people(session, lease.mailing, ids or [], now).items():
+                if isinstance(found, Dropped):
+                    dropped = Settlement(
+                        state=DeliveryState.DROPPED, outcome=DeliveryState.DROPPED, reason=found.reason, counted=False
+                    )
+                    claims.record(session, lease, id_, dropped, now)
+                else:
+                    errands.append(Errand(hold=hold, id=id_, recipient=found))
+        hold.exhausted = not ids
+        hold.pending += len(errands)
+        return errands
+
+    def mark_dot(self, errand: Errand) -> bool:
+        """Write down that the letter's last byte is about to leave. False = it must not: held, expired or not ours."""
+        now, lease = self._clock(), errand.hold.lease
+        with self._database.transaction() as session:
+            return self._may_go(session, lease.mailing) and claims.mark_dot(session, lease, errand.id, now)
+
+    def settle(self, errand: Errand, result: Submitted, chance: float) -> Outcome:
+        """Judge what the relay answered and record it at once; says what it means for relay and mailing."""
+        now, mailing = self._clock(), errand.hold.mailing
+        with self._database.transaction() as session:
+            # Nearly every letter is accepted the first time, and needs no look at what came before.
+            tries = Counter[str]() if _plain_acceptance(result) else claims.tries(session, errand.hold.lease, errand.id)
+            outcome = judge(
+                result,
+                attempts=tries[DeliveryState.DEFERRED] + tries[DeliveryState.UNCERTAIN],
+                now=now,
+                expires_at=mailing.expires_at,
+                schedule=self._settings.retry_minutes,
+                chance=chance,
+            )
+            self._record(session, errand, self._settlement(result, outcome, tries, now), now)
+            if outcome.scope is Scope.MAILING:
+                self._stop(session, mailing, outcome.reason, now)
+        return outcome
+
+    def drop(self, errand: Errand, reason: str) -> None:
+        """Give a letter up that cannot be written."""
+        now = self._clock()
+        dropped = Settlement(state=DeliveryState.DROPPED, outcome=DeliveryState.DROPPED, reason=reason, counted=False)
+        with self._database.transaction() as session:
+            self._record(session, errand, dropped, now)
+
+    def hand_back(self, errands: Collection[Errand]) -> None:
+        """Let letters that did not leave wait again."""
+        by_hold: dict[Hold, list[int]] = {}
+        for errand in errands:
+            by_hold.setdefault(errand.hold, []).append(errand.id)
+        with self._database.transaction() as session:
+            for hold, ids in by_hold.items():
+                claims.hand_back(session, hold.lease, ids)
+
+    def release(self, hold: Hold) -> None:
+        """End a lease; with the last one of an edition's mailing the edition is sent."""
+        with self._database.transaction() as session:
+            if claims.release(session, hold.lease, self._clock()):
+                self._finish(session, hold.mailing)
+
+    def beat(self, holds: Sequence[Hold]) -> None:
+        """Renew all leases, and learn which were lost."""
+        now = self._clock()
+        with self._database.transaction() as session:
+            lost = claims.beat(session, self.worker.id, [hold.lease for hold in holds], self._until(now), now)
+        for hold in holds:
+            hold.lost = hold.lost or hold.lease in lost
+
+    def next_due(self) -> datetime | None:
+        """When there is something to do again, as far as this worker is concerned."""
+        with self._database.snapshot() as session:
+            return claims.next_due(session, self._only)
+
+    def accounts(self, mailing_id: MailingId) -> Accounts:
+        with self._database.snapshot() as session:
+            return ledger.accounts(session, mailing_id)
+
+    def _until(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=self._settings.lease_seconds)
+
+    def _people(
+        self, session: Session, mailing: Mailing, ids: Sequence[int], now: datetime
+    ) -> dict[int, Recipient | Dropped]:
+        """Everybody's address and tokens as of now, or why there is no letter; in the order of `ids`."""
+        if mailing.kind == EDITION:
+            known = subscribers.recipients(session, self._keys, ids, mailing.newsletter, now)
+            return {one: self._recipient(mailing, one, known[one]) for one in ids}
+        asked = {one: subscribers.requester(session, self._keys, one, now) for one in ids}
+        return {one: self._recipient(mailing, one, asked[one]) for one in ids}
+
+    def _recipient(self, mailing: Mailing, number: int, found: Person | Dropped) -> Recipient | Dropped:
+        if isinstance(found, Dropped):
+            return found
+        way_back = returns.sign(self._return_key, mailing.id, number)
+        return Recipient(address=found.address, token=found.token, return_token=way_back)
+
+    def _stencil(self, session: Session, mailing: Mailing) -> Stencil:
+        """The mailing's stencil, cut from the frozen document and from nothing else."""
+        if mailing.id not in self._stencils:
+            document = _frozen(session, mailing)
+            # The one Date of all its letters, so that a letter sent again is the same to the byte.
+            cut = letter.cut(
+                proof.from_bytes(document), bounce_domain=self._settings.bounce_domain, date=mailing.frozen_at
+            )
+            if len(self._stencils) == KEPT_STENCILS:
+                del self._stencils[next(iter(self._stencils))]
+            self._stencils[mailing.id] = cut
+        return self._stencils[mailing.id]
+
+    def _record(self, session: Session, errand: Errand, result: Settlement, now: datetime) -> None:
+        if not claims.record(session, errand.hold.lease, errand.id, result, now):
+            errand.hold.lost = True
+
+    def _settlement(self, result: Submitted, outcome: Outcome, tries: Counter[str], now: datetime) -> Settlement:
+        """What the ledger keeps. A letter in doubt is sent again a few times, if so configured."""
+        reply = result.reply if isinstance(result, Replied) else Reply(code=0, text=result.detail)
+        settlement = Settlement(
+            state=outcome.state,
+            outcome=outcome.state,
+            phase=result.phase,
+            due_at=outcome.until,
+            code=reply.code,
+            enhanced=reply.enhanced,
+            reply=_without_addresses(reply.text),
+            reason=outcome.fault if outcome.fault is not Fault.NONE else "",
+            counted=outcome.counted,
+        )
+        if outcome.state is DeliveryState.WAITING:
+            # No fault of the letter; but one that breaks every connection must not be the first in line for ever.
+            later = now + timedelta(seconds=min(2 ** tries[LOST], LONGEST_WAIT_SECONDS))
+            return replace(settlement, outcome=LOST, due_at=later)
+        doubted = outcome.state is DeliveryState.UNCERTAIN and self._settings.on_uncertain == "resend"
+        if doubted and tries[DeliveryState.UNCERTAIN] + 1 < claims.MOST_UNCERTAIN:
+            later = now + timedelta(minutes=self._settings.retry_minutes[0])
+            return replace(settlement, state=DeliveryState.WAITING, due_at=later)
+        return settlement
+
+    def _stop(self, session: Session, mailing: Mailing, reason: str, now: datetime) -> None:
+        """Hold the edition, since no letter of it can leave: an editor decides."""
+        if mailing.kind != EDITION or mailing.on is None:
+            ledger.cancel(session, mailing.id, now)
+            return
+        record = store.load(session, mailing.newsletter, mailing.on)
+        if record and record.state is workflow.State.SENDING:
+            store.move(session, record.id, Event.HOLD, "worker", now, _without_addresses(reason))
+            ledger.pause(session, mailing.id, paused=True)
+
+    def _may_go(self, session: Session, mailing: Mailing) -> bool:
+        """Whether the edition is still to be sent; a held one pauses its mailing, a killed one cancels it."""
+        if mailing.kind != EDITION or mailing.on is None:
+            return True
+        record = store.load(session, mailing.newsletter, mailing.on)
+        state = record.state if record else workflow.State.KILLED
+        if state is workflow.State.HELD:
+            ledger.pause(session, mailing.id, paused=True)
+        elif state is workflow.State.KILLED:
+            ledger.cancel(session, mailing.id, self._clock())
+        return state in {workflow.State.SENDING, workflow.State.SENT}
+
+    def _finish(self, session: Session, mailing: Mailing) -> None:
+        """Call the edition sent when nothing of its mailing is open. One held just then is, once it is released."""
+        if mailing.kind != EDITION or mailing.on is None or not claims.finished(session, mailing.id):
+            return
+        record = store.load(session, mailing.newsletter, mailing.on)
+        if record and record.state is workflow.State.SENDING:
+            store.move(session, record.id, Event.FINISH, "worker", self._clock())
+        elif record and record.state is workflow.State.HELD:
+            ledger.pause(session, mailing.id, paused=True)
+
+
+def _frozen(session: Session, mailing: Mailing) -> bytes:
+    try:
+        document = store.frozen(session, mailing.proof_digest)
+    except ValueError as error:
+        raise LedgerError(f"mailing {mailing.id}: {error}; nothing is sent") from error
+    if document is None:
+        raise LedgerError(f"mailing {mailing.id}: its frozen proof is missing; nothing is sent")
+    return document
+
+
+def _plain_acceptance(result: Submitted) -> bool:
+    return isinstance(result, Replied) and result.phase is Phase.DOT and result.reply.code == 250
+
+
+def _without_addresses(text: str) -> str:
+    """A relay's words as they may be kept: one printable line, without the address it likes to repeat."""
+    printable = "".join(sign if sign.isprintable() else " " for sign in text)
+    return _ADDRESS.sub("<address>", " ".join(printable.split()))[:MOST_REPLY]

@@ -1,0 +1,276 @@
+"""The sender: lanes of SMTP connections, each with one letter in flight, fed from leased chunks until nothing is due.
+
+Only the sockets are asynchronous; the ledger is written between two awaits, in transactions far shorter than a letter
+takes. Trouble with the relay is never held against a letter: it waits again, and the lanes back off.
+"""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from newsletter.config import Config
+from newsletter.database import Database
+from newsletter.delivery import relay
+from newsletter.delivery.intake import Errand, Hold, Intake
+from newsletter.delivery.ledger import Accounts, MailingId
+from newsletter.errors import DatabaseError
+from newsletter.vault import Vault
+
+# Claimed letters a lane may have before it: enough that no lane waits for the database, few enough that nobody's
+# consent was checked long ago.
+CLAIMS_PER_LANE: Final = 4
+MOST_CLAIMS: Final = 200
+LEAST_TRIES: Final = 3
+FIRST_PAUSE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 30.0
+PROGRESS_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is to be worked off, with what. With `until_done` work ends when nothing is left, or the relay is no use."""
+
+    database: Database
+    config: Config
+    vault: Vault
+    only: MailingId | None
+    until_done: bool
+    stop: threading.Event
+    patience_seconds: float = 3.0
+    chance: Callable[[], float] = random.random
+
+
+def work(job: Work, clock: Callable[[], datetime], progress: Callable[[Accounts], None] | None = None) -> Accounts:
+    """Send what is due until done or stopped, and return the accounts of the only mailing (else empty ones).
+
+    When told to stop, letters in flight are finished and claims given back. Raises RelayError when with `until_done`
+    the relay could not be used for `patience_seconds`, and DatabaseError; either way nothing is lost.
+    """
+    sender = _Sender(job, clock, progress)
+    try:
+        asyncio.run(sender.run())
+    except ExceptionGroup as trouble:
+        raise trouble.exceptions[0] from trouble
+    return sender.accounts()
+
+
+class Withheld(Exception):
+    """A letter must not leave after all: its edition was held, it expired, or its lease is another's."""
+
+
+class _Health:
+    """Whether the relay can be used, as all lanes together see it."""
+
+    def __init__(self, patience_seconds: float | None) -> None:
+        self._patience = patience_seconds
+        self._tries, self._since = 0, 0.0
+        self.verdict: RelayError | None = None
+
+    def good(self) -> None:
+        self._tries = 0
+
+    def bad(self, reason: str) -> None:
+        """Count a failure; with no success for as long as patience lasts, the verdict is given."""
+        now = time.monotonic()
+        self._since = self._since if self._tries else now
+        self._tries += 1
+        if self._patience is not None and self._tries >= LEAST_TRIES and now - self._since >= self._patience:
+            self.verdict = RelayError(reason)
+
+
+class _Lane:
+    """One connection to the relay, opened when needed, and its own back-off."""
+
+    def __init__(self, job: Work, intake: Intake, health: _Health) -> None:
+        self._job, self._intake, self._health = job, intake, health
+        self._connection: Connection | None = None
+        self._failures = 0
+
+    def pause(self) -> float:
+        """How long to keep away from the relay after so many failures in a row."""
+        if not self._failures:
+            return 0.0
+        return float(min(FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS))
+
+    async def carry(self, errand: Errand) -> None:
+        """Take one letter to the relay and record what became of it."""
+        try:
+            written = letter.address(errand.hold.stencil, errand.recipient)
+        except MessageError as error:
+            self._intake.drop(errand, f"cannot be written: {error}")
+            return
+
+        def before_dot() -> None:
+            if not self._intake.mark_dot(errand):
+                raise Withheld
+
+        envelope = written.envelope
+        try:
+            connection = await self._connected()
+            result = await connection.submit(envelope.mail_from, envelope.rcpt_to, written.message, before_dot)
+        except (RelayError, Withheld) as error:
+            self._intake.hand_back([errand])
+            if isinstance(error, RelayError):
+                self._failed(str(error))
+            return
+        outcome = self._intake.settle(errand, result, self._job.chance())
+        if outcome.scope is Scope.RELAY:
+            self._failed(outcome.reason)
+        else:
+            self._failures = 0
+            self._health.good()
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or not self._connection.usable:
+            await self.close()
+            self._connection = await relay.connect(self._job.config.relay, self._job.vault.relay_password)
+        return self._connection
+
+    def _failed(self, reason: str) -> None:
+        self._failures += 1
+        self._health.bad(reason)
+
+
+class _Sender:
+    def __init__(self, job: Work, clock: Callable[[], datetime], progress: Callable[[Accounts], None] | None) -> None:
+        self._job, self._clock, self._progress = job, clock, progress
+        self._relay, self._settings = job.config.relay, job.config.delivery
+        self._intake = Intake(job.database, job.config.delivery, job.vault, clock, job.only)
+        self._lanes = max(1, self._relay.connections)
+        self._errands: asyncio.Queue[Errand | None] = asyncio.Queue(maxsize=self._lanes)
+        self._holds: list[Hold] = []
+        self._health = _Health(job.patience_seconds if job.until_done else None)
+        self._next_letter = self._next_report = 0.0
+
+    def accounts(self) -> Accounts:
+        return Accounts(due=0) if self._job.only is None else self._intake.accounts(self._job.only)
+
+    async def run(self) -> None:
+        self._intake.enrol()
+        try:
+            self._intake.tidy()
+            async with asyncio.TaskGroup() as group:
+                pulse = group.create_task(self._pulse())
+                lanes = [group.create_task(self._lane()) for _ in range(self._lanes)]
+                await self._feed()
+                for _ in lanes:
+                    await self._errands.put(None)
+                await asyncio.wait(lanes)
+                pulse.cancel()
+        finally:
+            # A database that fails here failed before; what is not given back is recovered from this process's death.
+            with suppress(DatabaseError):
+                for hold in self._holds:
+                    self._intake.release(hold)
+                self._intake.retire()
+        self._report(last=True)
+        if self._health.verdict:
+            raise self._health.verdict
+
+    @property
+    def _over(self) -> bool:
+        return self._job.stop.is_set() or self._health.verdict is not None
+
+    async def _feed(self) -> None:
+        """Keep the lanes in letters, the most pressing first."""
+        while not self._over:
+            self._report()
+            hold = self._most_pressing()
+            if hold is None:
+                if not await self._idle():
+                    return
+                continue
+            for errand in self._intake.take(hold, self._batch()):
+                await self._errands.put(errand)
+            self._release_if_done(hold)
+
+    def _most_pressing(self) -> Hold | None:
+        held = [hold for hold in self._holds if not hold.exhausted]
+        found = self._intake.claim(above=max((hold.mailing.priority for hold in held), default=-1))
+        if found:
+            self._holds.append(found)
+            return found
+        return max(held, key=lambda hold: hold.mailing.priority, default=None)
+
+    def _batch(self) -> int:
+        most = min(CLAIMS_PER_LANE * self._lanes, MOST_CLAIMS)
+        rate = self._settings.letters_per_second
+        return max(1, min(most, int(rate))) if rate > 0 else most
+
+    async def _idle(self) -> bool:
+        """Wait until something may be due. False = all is done."""
+        if self._holds:
+            await asyncio.sleep(0.01)
+            return True
+        self._intake.tidy()
+        due = self._intake.next_due()
+        if due is None and self._job.until_done:
+            return False
+        seconds = (due - self._clock()).total_seconds() if due else self._settings.poll_seconds
+        await self._nap(min(max(seconds, 0.01), self._settings.poll_seconds))
+        return True
+
+    async def _pulse(self) -> None:
+        """Renew the leases while replies are awaited, which RFC 5321 allows ten minutes for."""
+        while True:
+            await asyncio.sleep(self._settings.lease_seconds / 3)
+            self._intake.beat(self._holds)
+
+    async def _lane(self) -> None:
+        lane = _Lane(self._job, self._intake, self._health)
+        try:
+            while (errand := await self._errands.get()) is not None:
+                await self._run_errand(lane, errand)
+        finally:
+            await lane.close()
+
+    async def _run_errand(self, lane: _Lane, errand: Errand) -> None:
+        hold = errand.hold
+        await self._nap(max(lane.pause(), self._pace()))
+        try:
+            if self._over or hold.lost or self._clock() >= hold.mailing.expires_at:
+                self._intake.hand_back([errand])
+            else:
+                await lane.carry(errand)
+        finally:
+            hold.pending -= 1
+        self._release_if_done(hold)
+
+    def _release_if_done(self, hold: Hold) -> None:
+        if hold.exhausted and not hold.pending and hold in self._holds:
+            self._holds.remove(hold)
+            self._intake.release(hold)
+
+    def _pace(self) -> float:
+        """How long to wait so that no more letters leave per second than allowed."""
+        if self._settings.letters_per_second <= 0:
+            return 0.0
+        now = time.monotonic()
+        mine = max(now, self._next_letter)
+        self._next_letter = mine + 1 / self._settings.letters_per_second
+        return mine - now
+
+    async def _nap(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._over and (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, 0.1))
+
+    def _report(self, *, last: bool = False) -> None:
+        """Tell how far it is. Counting a large mailing takes time, so it may use a twentieth of it at most."""
+        started = time.monotonic()
+        if self._progress is None or self._job.only is None or (started < self._next_report and not last):
+            return
+        self._progress(self.accounts())
+        spent = time.monotonic() - started
+        self._next_report = started + max(PROGRESS_SECONDS, 20 * spent)
