@@ -130,10 +130,7 @@ class Intake:
             errands = []
             for id_, found in self._people(session, lease.mailing, ids or [], now).items():
                 if isinstance(found, Dropped):
-                    dropped = Settlement(
-                        state=DeliveryState.DROPPED, outcome=DeliveryState.DROPPED, reason=found.reason, counted=False
-                    )
-                    claims.record(session, lease, id_, dropped, now)
+                    claims.record(session, lease, id_, _dropped(found.reason), now)
                 else:
                     errands.append(Errand(hold=hold, id=id_, recipient=found))
         hold.exhausted = not ids
@@ -168,9 +165,8 @@ class Intake:
     def drop(self, errand: Errand, reason: str) -> None:
         """Give a letter up that cannot be written."""
         now = self._clock()
-        dropped = Settlement(state=DeliveryState.DROPPED, outcome=DeliveryState.DROPPED, reason=reason, counted=False)
         with self._database.transaction() as session:
-            self._record(session, errand, dropped, now)
+            self._record(session, errand, _dropped(reason), now)
 
     def hand_back(self, errands: Collection[Errand]) -> None:
         """Let letters that did not leave wait again."""
@@ -295,6 +291,11 @@ class Intake:
             store.move(session, record.id, Event.FINISH, "worker", self._clock())
         elif record and record.state is workflow.State.HELD:
             ledger.pause(session, mailing.id, paused=True)
+
+
+def _dropped(reason: str) -> Settlement:
+    kept = _without_addresses(reason)
+    return Settlement(state=DeliveryState.DROPPED, outcome=DeliveryState.DROPPED, reason=kept, counted=False)
 
 
 def _frozen(session: Session, mailing: Mailing) -> bytes:

@@ -19,7 +19,10 @@ from newsletter.database import Database
 from newsletter.delivery import relay
 from newsletter.delivery.intake import Errand, Hold, Intake
 from newsletter.delivery.ledger import Accounts, MailingId
-from newsletter.errors import DatabaseError
+from newsletter.delivery.outcome import Scope
+from newsletter.delivery.relay import Connection
+from newsletter.errors import DatabaseError, MessageError, RelayError
+from newsletter.rendering import letter
 from newsletter.vault import Vault
 
 # Claimed letters a lane may have before it: enough that no lane waits for the database, few enough that nobody's
@@ -60,7 +63,7 @@ def work(job: Work, clock: Callable[[], datetime], progress: Callable[[Accounts]
     return sender.accounts()
 
 
-class Withheld(Exception):
+class _Withheld(Exception):
     """A letter must not leave after all: its edition was held, it expired, or its lease is another's."""
 
 
@@ -108,13 +111,13 @@ class _Lane:
 
         def before_dot() -> None:
             if not self._intake.mark_dot(errand):
-                raise Withheld
+                raise _Withheld
 
         envelope = written.envelope
         try:
             connection = await self._connected()
             result = await connection.submit(envelope.mail_from, envelope.rcpt_to, written.message, before_dot)
-        except (RelayError, Withheld) as error:
+        except (RelayError, _Withheld) as error:
             self._intake.hand_back([errand])
             if isinstance(error, RelayError):
                 self._failed(str(error))
@@ -263,7 +266,8 @@ class _Sender:
 
     async def _nap(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self._over and (left := until - time.monotonic()) > 0:
+        # The signal to stop comes from another thread or a signal handler, so it is looked for, not awaited.
+        while not self._over and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, 0.1))
 
     def _report(self, *, last: bool = False) -> None:
