@@ -13,7 +13,7 @@ from newsletter.cli.house import ByOption, DateOption, House, JSONOption, Newsle
 from newsletter.cli.progress import bar, stopping
 from newsletter.config import Newsletter
 from newsletter.delivery import ledger, worker
-from newsletter.delivery.ledger import Accounts
+from newsletter.delivery.ledger import Accounts, MailingId
 from newsletter.delivery.worker import Work
 from newsletter.editions import store
 from newsletter.editions.store import EditionRecord, Override
@@ -218,7 +218,7 @@ def status(newsletter: NewsletterOption = "", date: DateOption = "", *, as_json:
         )
 
 
-def work_off(one: House, mailing: int) -> Accounts:
+def work_off(one: House, mailing: MailingId) -> Accounts:
     """Work one mailing off with a progress bar; Ctrl-C finishes the letters in flight and leaves the rest waiting."""
     stop = threading.Event()
     with stopping(stop), bar("sending") as advance:

@@ -14,9 +14,10 @@ from typing import Final
 from sqlmodel import Session
 
 from newsletter.config import Config, Newsletter
-from newsletter.delivery import dispatch
-from newsletter.delivery.ledger import CONFIRMATION, MailingId
-from newsletter.delivery.relay import Connection, Replied
+from newsletter.delivery import dispatch, relay
+from newsletter.delivery.dispatch import Single
+from newsletter.delivery.ledger import MailingId
+from newsletter.delivery.outcome import Replied
 from newsletter.editions import store
 from newsletter.errors import RelayError
 from newsletter.rendering import letter, proof, template
@@ -36,15 +37,14 @@ def confirmation(
     hours = str(config.signup.confirm_hours)
     made = _letter("confirm", newsletter, config, {"hours": hours})
     store.freeze(session, made.digest, proof.to_bytes(made), now)
-    return dispatch.letter(
-        session,
-        CONFIRMATION,
-        newsletter.key,
+    single = Single(
+        kind="confirm",
+        newsletter=newsletter.key,
         person=request,
         proof_digest=made.digest,
         expires_at=expires_at,
-        now=now,
     )
+    return dispatch.letter(session, single, now)
 
 
 def alert(lines: Sequence[str], config: Config, vault: Vault, now: datetime) -> None:
@@ -61,18 +61,16 @@ def alert(lines: Sequence[str], config: Config, vault: Vault, now: datetime) -> 
 
 async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> None:
     stencil = letter.cut(made, bounce_domain="", date=now)
-    connection = Connection(config.relay, vault.relay_password)
-    await connection.connect()
+    connection = await relay.connect(config.relay, vault.relay_password)
     try:
         for address in config.alerts.mail_to:
-            one = letter.address(
-                stencil, Recipient(address=address, token="none", return_token=f"alert-{uuid.uuid4().hex}")
-            )
+            reader = Recipient(address=address, token="none", return_token=f"alert-{uuid.uuid4().hex}")  # noqa: S106
+            one = letter.address(stencil, reader)
             result = await connection.submit(one.envelope.mail_from, one.envelope.rcpt_to, one.message, lambda: None)
-            if not (isinstance(result, Replied) and result.reply.code == 250):
+            if not (isinstance(result, Replied) and result.reply.code < 300):
                 log.error("the alert to %s was not accepted: %s", address, result)
     finally:
-        await connection.quit()
+        await connection.close()
 
 
 def _letter(name: str, newsletter: Newsletter, config: Config, values: dict[str, str]) -> Proof:
