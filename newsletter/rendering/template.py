@@ -198,7 +198,10 @@ def _check_text(name: str, file: str, source: str) -> None:
 
 def _control_faults(source: str, environment: jinja2.Environment) -> Iterator[tuple[int, str]]:
     try:
-        wanted = meta.find_undeclared_variables(environment.parse(source))
+        tree = environment.parse(source)
+        # A name set within one branch counts as undeclared to Jinja, whoever reads it there.
+        own = {name.name for name in tree.find_all(jinja2.nodes.Name) if name.ctx == "store"}
+        wanted = meta.find_undeclared_variables(tree) - own
     except jinja2.TemplateSyntaxError as error:
         yield error.lineno, error.message or "syntax error"
         return

@@ -120,8 +120,7 @@ def test_braces_and_tags_of_a_story_are_inert() -> None:
         make_edition(intro=hostile, sections=(Section(slot="a", title=hostile, style="items", stories=(item,)),))
     )
     assert "posix" not in made.html + made.text
-    assert "<script" not in made.html
-    assert "<mj-" not in made.html
+    assert [tag for tag in parser.fromstring(made.html).iter() if str(tag.tag).startswith(("script", "mj-"))] == []
     assert visible(made.html).count("{{ cycler.") == 5
     assert made.text.count("{{") == 5
 

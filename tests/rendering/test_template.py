@@ -117,6 +117,11 @@ def test_a_field_no_story_has_is_told_by_its_line(tmp_path: Path) -> None:
         fill(made, {"edition": builders.make_edition()})
 
 
+def test_a_template_may_set_names_of_its_own(tmp_path: Path) -> None:
+    body = f"{BODY}<mj-raw>{{% if on %}}{{% set here = on %}}{{{{ here }}}}{{% endif %}}</mj-raw>"
+    assert load(small(tmp_path, body)).html.count("here") == 2
+
+
 def test_an_authors_comment_is_not_sent(tmp_path: Path) -> None:
     made = load(small(tmp_path, f"{BODY}<!-- ask Ana --><mj-raw><!-- and Ben --></mj-raw>"))
     assert "ask Ana" not in made.html
