@@ -73,5 +73,5 @@ def _mostly_utf8(data: bytes) -> str:
     """UTF-8 with a few broken places (a teaser cut in mid-character), or "" when it is something else."""
     text = data.decode("utf-8", "replace")
     broken = text.count("\ufffd")
-    foreign = sum(character > "\x7f" for character in text)
-    return text if broken * 10 <= foreign else ""
+    whole = sum(character > "\x7f" for character in text) - broken
+    return text.replace("\ufffd", "") if broken * 2 <= whole else ""

@@ -25,7 +25,7 @@ from newsletter.stories.story import Feed, Refusal, Story, canonical_url
 __all__ = ["Feed", "Refusal", "parse"]
 
 JSON_FEED: Final = "https://jsonfeed.org/version/"
-ROOT: Final = re.compile(r"<(?:[\w.-]+:)?(rss|feed|RDF|html|head|body|!doctype\s+html)(?=[\s>/])", re.IGNORECASE)
+ROOT: Final = re.compile(r"<(?:[\w.-]+:)?(rss|feed|RDF|opml|html|head|body|!doctype\s+html)(?=[\s>/])", re.IGNORECASE)
 # XML 1.0, 2.2: what no document may contain, so that the strict parser would give up on all of it.
 ILLEGAL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 AMPERSAND: Final = re.compile(r"&(?:([A-Za-z]\w*);|(?!#\d+;|#x[0-9A-Fa-f]+;))")
@@ -72,6 +72,8 @@ def _document(text: str, source: str) -> str:
     root = ROOT.search(text)
     if root is None:
         raise FeedError(source, "is no feed: neither RSS, Atom nor JSON")
+    if root[1].lower() == "opml":
+        raise FeedError(source, "is no feed but a list of feeds (OPML)")
     if root[1].lower() not in {"rss", "feed", "rdf"}:
         raise FeedError(source, "is no feed but a web page")
     if "<!entity" in text[: root.start()].lower():
@@ -166,6 +168,7 @@ def _entry(entry: dict[str, Any], *, source: str, outlet: str, base_url: str, la
     if not headline:
         raise StoryError("", "has no headline")
     url = canonical_url(_join(base_url, _get(entry, "feedburner_origlink") or _get(entry, "link")))
+    updated_at = _moment(dict.get(entry, "updated_parsed"))
     content = _contents(entry)
     lead = _blocks(_get(entry, "summary"), url or base_url)
     blocks = _blocks(content, url or base_url) or lead
@@ -181,8 +184,9 @@ def _entry(entry: dict[str, Any], *, source: str, outlet: str, base_url: str, la
         outlet=outlet,
         language=language_tag(_get(entry, "language")) or language,
         tags=_tags(entry),
-        published_at=_moment(dict.get(entry, "published_parsed")),
-        updated_at=_moment(dict.get(entry, "updated_parsed")),
+        # RSS 1.0 and old Atom know one date, which feedparser takes for that of an update.
+        published_at=_moment(dict.get(entry, "published_parsed")) or updated_at,
+        updated_at=updated_at,
     )
 
 
@@ -200,9 +204,9 @@ def _blocks(text: str, base_url: str) -> list[markup.Block]:
 
 
 def _body(blocks: list[markup.Block], url: str, summary: str) -> str:
-    """The whole text, or "" when the summary says it all already."""
+    """The whole text, or "" when it is the summary again and nothing else."""
     body = markup.markdown(blocks, url)
-    return "" if " ".join(one.text for one in blocks) == summary else body
+    return "" if body == markup.escape(summary) else body
 
 
 def _byline(entry: dict[str, Any]) -> str:
@@ -276,7 +280,7 @@ def _json_item(table: Mapping[str, object], *, source: str, outlet: str, base_ur
         tags=tuple(markup.plain(one)[:60] for one in tags[:20] if isinstance(one, str))
         if isinstance(tags, list)
         else (),
-        published_at=_loose_time(_loose(table, "date_published")),
+        published_at=_loose_time(_loose(table, "date_published")) or _loose_time(_loose(table, "date_modified")),
         updated_at=_loose_time(_loose(table, "date_modified")),
     )
 

@@ -43,7 +43,7 @@ CLEANER: Final = nh3.Cleaner(
 TAGS: Final = re.compile(
     r"</?(?:a|abbr|article|aside|audio|b|blockquote|body|br|button|center|cite|code|dd|del|div|dl|dt|em|embed|figcaption"
     r"|figure|font|form|h[1-6]|head|hr|html|i|iframe|img|input|ins|li|link|meta|object|ol|p|path|pre|q|s|script|section"
-    r"|small|span|strike|strong|style|sub|sup|svg|table|tbody|td|th|thead|time|tr|tt|u|ul|video)(?:[\s/][^<>]*)?>|<!--",
+    r"|small|span|strike|strong|style|sub|sup|svg|table|tbody|td|th|thead|time|tr|tt|u|ul|video)(?:\s*/?|[\s/][^<>]*=[^<>]*)>|<!--",
     re.IGNORECASE,
 )
 ENTITY: Final = re.compile(r"&(?:#\d+|#[xX][0-9A-Fa-f]+|[A-Za-z][A-Za-z0-9]+);")

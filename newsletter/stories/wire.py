@@ -116,7 +116,7 @@ def pull(
                 )
         except (FeedError, StoryError) as error:
             if part.place == Path(place):
-                raise FeedError(part.source, error.reason) from error
+                raise FeedError(place, error.reason) from error
             pulled.append(Pulled(source=part.source, error=str(error)))
     return pulled
 
