@@ -7,6 +7,7 @@ Contains no clock: `scheduler` rings, the timetable says what is due, and the da
 import logging
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 import subscribers
 from newsletter.config import Config, Newsletter
@@ -17,12 +18,13 @@ from newsletter.editions import store
 from newsletter.editions.edition import revise as revised
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import Event, State
-from newsletter.errors import EditionError, NewsletterError
+from newsletter.errors import EditionError, NewsletterError, NotReady
 from newsletter.rendering.press import Occasion, Press, required
 from newsletter.scheduling import timetable
 from newsletter.scheduling.timetable import Slots
 from newsletter.vault import Vault
 
+UNBUILT: Final = frozenset({State.OPEN, State.BUILDING})
 log = logging.getLogger("world_brief.routine")
 
 
@@ -55,8 +57,8 @@ def ring(database: Database, config: Config, newsletter: Newsletter, on: date, n
     slots = _slots(newsletter, on)
     with database.snapshot() as session:
         record = store.load(session, newsletter.key, on)
-    if newsletter.auto_approve and (record is None or record.state in {State.OPEN, State.BUILDING, State.IN_REVIEW}):
-        record = _build_unattended(database, config, newsletter, on, now)
+    if newsletter.auto_approve:
+        record = _unattended(database, config, newsletter, on, record, now)
     if record is None:
         raise EditionError(newsletter.key, on, "has not been built: nothing is sent; run `worldbrief edition build`")
     if now >= slots.expires_at and record.state is not State.SENT:
@@ -109,14 +111,16 @@ def _slots(newsletter: Newsletter, on: date) -> Slots:
 def _cut_off(database: Database, config: Config, newsletter: Newsletter, slots: Slots, now: datetime) -> list[Happened]:
     with database.snapshot() as session:
         record = store.load(session, newsletter.key, slots.on)
-    if record is None or record.state in {State.OPEN, State.BUILDING}:
+    happened: list[Happened] = []
+    if record is None or record.state in UNBUILT:
+        record = build(database, config, newsletter, slots.on, "scheduler", now)
+        happened.append(Happened(newsletter=newsletter.key, on=slots.on, what="built", detail=record.state))
         if newsletter.auto_approve:
-            record = _build_unattended(database, config, newsletter, slots.on, now)
-        else:
-            record = build(database, config, newsletter, slots.on, "scheduler", now)
-        built = Happened(newsletter=newsletter.key, on=slots.on, what="built", detail=record.state)
-        return [built, *_schedule(database, record, now)]
-    return _schedule(database, record, now)
+            try:
+                record = _unattended(database, config, newsletter, slots.on, record, now)
+            except NotReady as error:
+                return happened + _alert(database, newsletter, slots, str(error), now)
+    return happened + _schedule(database, record, now)
 
 
 def _schedule(database: Database, record: EditionRecord, now: datetime) -> list[Happened]:
@@ -152,11 +156,12 @@ def _alert(database: Database, newsletter: Newsletter, slots: Slots, detail: str
     return [Happened(newsletter=newsletter.key, on=slots.on, what="alert", detail=detail)]
 
 
-def _build_unattended(
-    database: Database, config: Config, newsletter: Newsletter, on: date, now: datetime
+def _unattended(
+    database: Database, config: Config, newsletter: Newsletter, on: date, record: EditionRecord | None, now: datetime
 ) -> EditionRecord:
-    """Build and approve without a person, but only with a clean preflight."""
-    record = build(database, config, newsletter, on, "scheduler", now)
+    """Build what nobody built and approve what nobody approved, but only with a clean preflight; else NotReady."""
+    if record is None or record.state in UNBUILT:
+        record = build(database, config, newsletter, on, "scheduler", now)
     if record.state is not State.IN_REVIEW:
         return record
     return press(config, newsletter).approve(database, record, "auto_approve", now)

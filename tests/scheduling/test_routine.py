@@ -1,0 +1,232 @@
+"""At the cut-off a draft is built, at the slot it goes out if it is approved, else people are told; each only once."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import subscribers
+from newsletter import config, vault
+from newsletter.config import Config, Newsletter
+from newsletter.database import Database
+from newsletter.delivery import ledger
+from newsletter.editions import store
+from newsletter.editions.store import EditionRecord
+from newsletter.editions.workflow import Event, State
+from newsletter.errors import EditionError, NotReady
+from newsletter.rendering.press import required
+from newsletter.scheduling import routine, timetable
+from newsletter.stories import wire
+from newsletter.vault import Vault
+
+ROOT = Path(__file__).parents[2]
+MONDAY = date(2026, 11, 23)
+CUT_OFF = datetime(2026, 11, 23, 9, 45, tzinfo=UTC)
+SLOT = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Config:
+    return config.load(ROOT / "config.toml", {"WORLD_BRIEF_HOME": str(tmp_path)})
+
+
+@pytest.fixture
+def paper(settings: Config) -> Newsletter:
+    return settings.newsletters["world-brief"]
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Vault:
+    vault.create(tmp_path)
+    return vault.unlock(tmp_path, {})
+
+
+@pytest.fixture
+def stocked(database: Database, settings: Config) -> Database:
+    stories = wire.read(ROOT / "newsletter/samples/stories", settings.wire)
+    with database.transaction() as session:
+        wire.store(session, stories, settings.wire, CUT_OFF - timedelta(hours=1))
+    return database
+
+
+def _record(database: Database, on: date = MONDAY) -> EditionRecord:
+    with database.snapshot() as session:
+        return required(session, "world-brief", on)
+
+
+def _tick(database: Database, settings: Config, secrets: Vault, now: datetime) -> list[str]:
+    return [one.what for one in routine.tick(database, settings, secrets, now)]
+
+
+def _approve(database: Database, settings: Config, paper: Newsletter) -> None:
+    routine.press(settings, paper).approve(database, _record(database), "ana", CUT_OFF)
+
+
+def test_before_the_cut_off_nothing_happens(stocked: Database, settings: Config, secrets: Vault) -> None:
+    assert _tick(stocked, settings, secrets, CUT_OFF - MINUTE) == []
+
+
+def test_at_the_cut_off_the_draft_is_built_once(stocked: Database, settings: Config, secrets: Vault) -> None:
+    assert _tick(stocked, settings, secrets, CUT_OFF) == ["built"]
+    built = _record(stocked)
+    assert built.state is State.IN_REVIEW
+    assert built.number == 1
+    assert _tick(stocked, settings, secrets, CUT_OFF + MINUTE) == []
+    assert _record(stocked) == built
+
+
+def test_an_editors_draft_is_not_built_over(
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
+) -> None:
+    record = routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF - timedelta(hours=2))
+    edited = routine.revise(stocked, record, "ana", CUT_OFF - timedelta(hours=1), subject="My own subject")
+    assert _tick(stocked, settings, secrets, CUT_OFF) == []
+    assert _record(stocked).edition == edited.edition
+
+
+def test_without_approval_nothing_is_sent_and_people_are_told_once(
+    stocked: Database, settings: Config, secrets: Vault
+) -> None:
+    _tick(stocked, settings, secrets, CUT_OFF)
+    assert _tick(stocked, settings, secrets, SLOT) == ["alert"]
+    assert _tick(stocked, settings, secrets, SLOT + MINUTE) == []
+    with stocked.snapshot() as session:
+        assert ledger.mailing_of(session, "world-brief", MONDAY) is None
+
+
+def test_an_empty_bank_is_told_too(database: Database, settings: Config, secrets: Vault) -> None:
+    assert _tick(database, settings, secrets, CUT_OFF) == ["built"]
+    assert _tick(database, settings, secrets, SLOT) == ["alert"]
+
+
+def test_an_approved_edition_is_scheduled_and_starts_at_its_slot_once(
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
+) -> None:
+    _tick(stocked, settings, secrets, CUT_OFF)
+    _approve(stocked, settings, paper)
+    assert _tick(stocked, settings, secrets, CUT_OFF + MINUTE) == ["scheduled"]
+    assert _tick(stocked, settings, secrets, SLOT - MINUTE) == []
+    assert _tick(stocked, settings, secrets, SLOT) == ["sending"]
+    assert _tick(stocked, settings, secrets, SLOT + MINUTE) == []
+    assert _record(stocked).state is State.SENT  # nobody has signed up, so nothing is left to send
+
+
+def test_approved_late_it_still_goes_but_not_after_the_last_moment(
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
+) -> None:
+    _tick(stocked, settings, secrets, CUT_OFF)
+    _tick(stocked, settings, secrets, SLOT)
+    _approve(stocked, settings, paper)
+    assert _tick(stocked, settings, secrets, SLOT + timedelta(hours=4)) == []
+    assert _tick(stocked, settings, secrets, SLOT + timedelta(hours=1)) == ["sending"]
+
+
+def test_a_held_edition_does_not_start(stocked: Database, settings: Config, paper: Newsletter, secrets: Vault) -> None:
+    _tick(stocked, settings, secrets, CUT_OFF)
+    _approve(stocked, settings, paper)
+    with stocked.transaction() as session:
+        store.move(session, _record(stocked).id, Event.HOLD, "ana", CUT_OFF)
+    assert _tick(stocked, settings, secrets, SLOT) == ["alert"]
+    assert _record(stocked).state is State.HELD
+
+
+def test_an_unattended_brief_approves_itself_when_nothing_blocks(
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
+) -> None:
+    unattended = replace(settings, newsletters={paper.key: replace(paper, auto_approve=True)})
+    assert _tick(stocked, unattended, secrets, CUT_OFF) == ["built", "scheduled"]
+    assert _tick(stocked, unattended, secrets, SLOT) == ["sending"]
+
+
+def test_an_unattended_brief_with_a_blocking_finding_stays_here(
+    database: Database, settings: Config, paper: Newsletter, secrets: Vault
+) -> None:
+    unattended = replace(settings, newsletters={paper.key: replace(paper, auto_approve=True)})
+    assert _tick(database, unattended, secrets, CUT_OFF) == ["built", "alert"]
+    assert _tick(database, unattended, secrets, SLOT) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sender_name": "Somebody Else"},
+        {"send_at": datetime(2026, 11, 23, 6, 0).time()},
+        {"name": "Another Brief"},
+    ],
+)
+def test_a_change_after_the_approval_stops_the_sending(
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault, changed: dict[str, object]
+) -> None:
+    _tick(stocked, settings, secrets, CUT_OFF)
+    _approve(stocked, settings, paper)
+    other = replace(settings, newsletters={paper.key: replace(paper, **changed)})  # type: ignore[arg-type]
+    assert _tick(stocked, other, secrets, SLOT + timedelta(hours=1)) == ["alert"]
+    assert _record(stocked).state is State.APPROVED
+
+
+def test_a_change_of_the_audience_rule_voids_an_approval(
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
+) -> None:
+    _tick(stocked, settings, secrets, CUT_OFF)
+    _approve(stocked, settings, paper)
+    press = replace(routine.press(settings, paper), audience_rule=subscribers.AUDIENCE_RULE + " and more")
+    with stocked.snapshot() as session, pytest.raises(EditionError, match="void"):
+        press.clear(session, _record(stocked), SLOT)
+
+
+def test_an_override_needs_its_rule_and_is_kept(database: Database, settings: Config, paper: Newsletter) -> None:
+    record = routine.build(database, settings, paper, MONDAY, "ana", CUT_OFF)
+    press = routine.press(settings, paper)
+    with pytest.raises(NotReady, match="C21"):
+        press.approve(database, record, "ana", CUT_OFF)
+    with database.snapshot() as session:
+        rules = {
+            finding.rule for finding in press.see(session, record, CUT_OFF).findings if finding.severity == "block"
+        }
+    overrides = [store.Override(rule=rule, by="ana", reason="an exercise") for rule in sorted(rules)]
+    approved = press.approve(database, record, "ana", CUT_OFF, overrides)
+    assert approved.approval is not None
+    assert [one.reason for one in approved.approval.overrides] == ["an exercise"] * len(rules)
+
+
+def test_building_again_from_the_same_bank_leaves_an_approval_standing(
+    stocked: Database, settings: Config, paper: Newsletter
+) -> None:
+    routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF)
+    _approve(stocked, settings, paper)
+    again = routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF + MINUTE)
+    assert again.state is State.APPROVED
+
+
+def test_a_new_subject_voids_the_approval(stocked: Database, settings: Config, paper: Newsletter) -> None:
+    routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF)
+    _approve(stocked, settings, paper)
+    revised = routine.revise(stocked, _record(stocked), "bea", CUT_OFF, subject="Another subject altogether")
+    assert revised.state is State.IN_REVIEW
+    assert revised.approval is None
+
+
+def test_a_holiday_has_no_edition_and_says_why(stocked: Database, settings: Config, paper: Newsletter) -> None:
+    with pytest.raises(EditionError, match="Thanksgiving"):
+        routine.build(stocked, settings, paper, date(2026, 11, 26), "ana", CUT_OFF)
+
+
+def test_the_day_before_a_holiday_announces_it(stocked: Database, settings: Config, paper: Newsletter) -> None:
+    wednesday = routine.build(stocked, settings, paper, date(2026, 11, 25), "ana", CUT_OFF + timedelta(days=2))
+    assert wednesday.edition is not None
+    assert "Thanksgiving" in wednesday.edition.notices[0]
+
+
+def test_ringing_before_the_slot_sends_an_approved_edition_and_after_the_expiry_nothing(
+    stocked: Database, settings: Config, paper: Newsletter
+) -> None:
+    routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF)
+    _approve(stocked, settings, paper)
+    slots = timetable.slot(paper, MONDAY)
+    assert slots is not None
+    with pytest.raises(EditionError, match="expired"):
+        routine.ring(stocked, settings, paper, MONDAY, slots.expires_at)
+    first = routine.ring(stocked, settings, paper, MONDAY, CUT_OFF)
+    assert routine.ring(stocked, settings, paper, MONDAY, SLOT) == first
