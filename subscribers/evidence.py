@@ -16,6 +16,7 @@ from subscribers.instants import to_text
 
 SALT_BYTES: Final = 32
 GENESIS: Final = bytes(32)
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class Kind(StrEnum):
@@ -59,6 +60,9 @@ class Evidence:
     row: int = 0
 
 
+_EVIDENCE: Final = tuple(field.name for field in fields(Evidence))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something to be appended to the ledger. `wording` and `form` are SHA-256 digests in hex, or empty."""
@@ -81,7 +85,7 @@ def digest(text: str) -> str:
 
 def canonical(values: Mapping[str, str | int]) -> str:
     """The one spelling of a flat JSON object (RFC 8785 for text and whole numbers)."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(values)
 
 
 def header(event: Event, seq: int, now: datetime) -> str:
@@ -107,10 +111,10 @@ def header(event: Event, seq: int, now: datetime) -> str:
 def payload(event: Event, salt: bytes, now: datetime) -> str:
     """The personal evidence with the salt that keeps its commitment from being guessed."""
     values: dict[str, str | int] = {"salt": salt.hex(), "at": to_text(now)}
-    for field in fields(event.evidence):
-        value = getattr(event.evidence, field.name)
+    for name in _EVIDENCE:
+        value = getattr(event.evidence, name)
         if value:
-            values[field.name] = to_text(value) if isinstance(value, datetime) else value
+            values[name] = to_text(value) if isinstance(value, datetime) else value
     return canonical(values)
 
 

@@ -1,6 +1,7 @@
 """Moments as the rows keep them: whole milliseconds since 1970 UTC, exact and the same on both databases. Pure."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,6 +20,7 @@ def from_ms(milliseconds: int) -> datetime:
     return EPOCH + milliseconds * MILLISECOND
 
 
+@lru_cache(maxsize=16)
 def to_text(moment: datetime) -> str:
     """ISO 8601 in UTC to the millisecond, the one spelling evidence uses."""
     return from_ms(to_ms(moment)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
