@@ -1,0 +1,142 @@
+"""The postbox itself: a listening socket, what arrived, and the two ways to run it (in a loop, or in a thread)."""
+
+import asyncio
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from newsletter.errors import NewsletterError
+from newsletter.postbox.conversation import Conversation, Desk, Service
+from newsletter.postbox.script import Script, behave
+
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9@+_.-]+")
+_LONGEST_NAME: Final = 80
+
+
+class PostboxError(NewsletterError, OSError):
+    """A postbox cannot listen where it was told to, or keep its letters there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A letter that was taken: its envelope, its bytes as the sender meant them, and when."""
+
+    mail_from: str
+    rcpt_to: tuple[str, ...]
+    data: bytes
+    at: datetime
+
+
+class Postbox:
+    """A relay that keeps what it takes and sends nothing on: `async with` it, or `with running(it)`.
+
+    With a `folder` every letter becomes one .eml file; with `keep` it is in `messages` too. `port` 0 becomes the one
+    the system chose. What it offers is the `service`, how it misbehaves the `script`.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        script: Script = behave,
+        folder: Path | None = None,
+        keep: bool = True,
+        service: Service | None = None,
+    ) -> None:
+        self.host, self.port, self.count = host, port, 0
+        self.clock: Callable[[], datetime] = partial(datetime.now, UTC)
+        self._folder, self._keep = folder, keep
+        self._messages: list[Arrived] = []
+        self._run = secrets.token_hex(3)
+        self._desk = Desk(service=service or Service(), script=script, take=self._take)
+        self._server: asyncio.Server | None = None
+
+    @property
+    def messages(self) -> tuple[Arrived, ...]:
+        """The letters kept in memory, in the order of their arrival."""
+        return tuple(self._messages)
+
+    async def __aenter__(self) -> Self:
+        service = self._desk.service
+        try:
+            if self._folder:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: Conversation(self._desk),
+                self.host,
+                self.port,
+                ssl=service.tls if service.implicit_tls else None,
+            )
+        except OSError as error:
+            raise PostboxError(f"the postbox cannot be opened: {error.strerror or error}") from error
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        busy = dict(self._desk.busy)
+        for conversation, task in busy.items():
+            if isinstance(conversation.transport, asyncio.Transport):
+                conversation.transport.abort()
+            task.cancel()
+        await asyncio.gather(*busy.values(), return_exceptions=True)
+        await self._server.wait_closed()
+
+    def _take(self, mail_from: str, rcpt_to: tuple[str, ...], data: bytes) -> int:
+        arrived = Arrived(mail_from=mail_from, rcpt_to=rcpt_to, data=data, at=self.clock())
+        if self._folder:
+            self._write(self._folder, arrived)
+        if self._keep:
+            self._messages.append(arrived)
+        self.count += 1
+        return self.count
+
+    def _write(self, folder: Path, arrived: Arrived) -> None:
+        """One file that is whole or not there; its name begins with the time, so that names sort and never clash."""
+        name = f"{arrived.at:%Y%m%dT%H%M%S}-{self._run}-{self.count + 1:06}-{_UNSAFE.sub('_', arrived.rcpt_to[0])}"
+        final = folder / f"{name[:_LONGEST_NAME]}.eml"
+        unfinished = final.with_suffix(".part")
+        try:
+            unfinished.write_bytes(arrived.data)
+            os.replace(unfinished, final)  # noqa: PTH105, the same, and it says that it replaces
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def running(postbox: Postbox) -> Iterator[Postbox]:
+    """The postbox in a thread of its own, for callers without an event loop."""
+    opened: Future[Callable[[], object]] = Future()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        try:
+            async with postbox:
+                opened.set_result(partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))
+                await stop.wait()
+        except PostboxError as error:
+            opened.set_exception(error)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="postbox", daemon=True)
+    thread.start()
+    close = opened.result()
+    try:
+        yield postbox
+    finally:
+        close()
+        thread.join()
