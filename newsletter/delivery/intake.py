@@ -16,8 +16,9 @@ from sqlmodel import Session
 import subscribers
 from newsletter.config import Delivery
 from newsletter.database import Database
-from newsletter.delivery import claims, ledger, returns, roster
-from newsletter.delivery.claims import Lease, Settlement, Wanted
+from newsletter.delivery import claims, leases, ledger, returns, roster
+from newsletter.delivery.claims import Settlement
+from newsletter.delivery.leases import Lease, Wanted
 from newsletter.delivery.ledger import EDITION, Accounts, Mailing, MailingId
 from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Phase, Replied, Reply, Scope, Submitted, judge
 from newsletter.editions import store, workflow
@@ -113,7 +114,7 @@ class Intake:
             resend=self._settings.on_uncertain == "resend",
         )
         with self._database.transaction() as session:
-            lease = claims.claim(session, wanted, now)
+            lease = leases.claim(session, wanted, now)
             return Hold(lease, self._stencil(session, lease.mailing)) if lease else None
 
     def take(self, hold: Hold, limit: int) -> list[Errand]:
@@ -180,21 +181,21 @@ class Intake:
     def release(self, hold: Hold) -> None:
         """End a lease; with the last one of an edition's mailing the edition is sent."""
         with self._database.transaction() as session:
-            if claims.release(session, hold.lease, self._clock()):
+            if leases.release(session, hold.lease, self._clock()):
                 self._finish(session, hold.mailing)
 
     def beat(self, holds: Sequence[Hold]) -> None:
         """Renew all leases, and learn which were lost."""
         now = self._clock()
         with self._database.transaction() as session:
-            lost = claims.beat(session, self.worker.id, [hold.lease for hold in holds], self._until(now), now)
+            lost = leases.beat(session, self.worker.id, [hold.lease for hold in holds], self._until(now), now)
         for hold in holds:
             hold.lost = hold.lost or hold.lease in lost
 
     def next_due(self) -> datetime | None:
         """When there is something to do again, as far as this worker is concerned."""
         with self._database.snapshot() as session:
-            return claims.next_due(session, self._only)
+            return leases.next_due(session, self._only)
 
     def accounts(self, mailing_id: MailingId) -> Accounts:
         with self._database.snapshot() as session:
@@ -255,7 +256,7 @@ class Intake:
             later = now + timedelta(seconds=min(2 ** tries[LOST], LONGEST_WAIT_SECONDS))
             return replace(settlement, outcome=LOST, due_at=later)
         doubted = outcome.state is DeliveryState.UNCERTAIN and self._settings.on_uncertain == "resend"
-        if doubted and tries[DeliveryState.UNCERTAIN] + 1 < claims.MOST_UNCERTAIN:
+        if doubted and tries[DeliveryState.UNCERTAIN] + 1 < leases.MOST_UNCERTAIN:
             later = now + timedelta(minutes=self._settings.retry_minutes[0])
             return replace(settlement, state=DeliveryState.WAITING, due_at=later)
         return settlement
@@ -284,7 +285,7 @@ class Intake:
 
     def _finish(self, session: Session, mailing: Mailing) -> None:
         """Call the edition sent when nothing of its mailing is open. One held just then is, once it is released."""
-        if mailing.kind != EDITION or mailing.on is None or not claims.finished(session, mailing.id):
+        if mailing.kind != EDITION or mailing.on is None or not leases.finished(session, mailing.id):
             return
         record = store.load(session, mailing.newsletter, mailing.on)
         if record and record.state is workflow.State.SENDING:

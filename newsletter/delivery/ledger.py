@@ -1,7 +1,7 @@
 """The accounts of every mailing: who was due, what became of each letter. No address stands in any of these tables.
 
-A mailing is frozen in one transaction: its row, one delivery per recipient, and the chunks they are leased in. What is
-done with a lease stands in `claims`, the only other writer. Progress is counted from the rows, never stored.
+A mailing is frozen in one transaction: its row, one delivery per recipient, and the chunks they are leased in. The other
+writers are a worker's three: `leases`, `claims` and `roster`. Progress is counted from the rows, never stored.
 """
 
 import json
@@ -208,7 +208,7 @@ class WorkerRow(SQLModel, table=True):
     heartbeat_at: datetime = Field(sa_column=Column(Moment, nullable=False))
 
 
-# The same tables for `claims`, since rows do not leave their file.
+# The same tables for a worker's files, since rows do not leave their file.
 MAILINGS, CHUNKS, DELIVERIES, ATTEMPTS, WORKERS = (
     SQLModel.metadata.tables[name] for name in ("mailing", "chunk", "delivery", "attempt", "worker")
 )

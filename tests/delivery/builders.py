@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from newsletter.database import Database
-from newsletter.delivery import claims, ledger
-from newsletter.delivery.claims import Lease, Settlement, Wanted
+from newsletter.delivery import claims, leases, ledger
+from newsletter.delivery.claims import Settlement
+from newsletter.delivery.leases import Lease, Wanted
 from newsletter.delivery.ledger import Mailing, MailingId, Opening
 from newsletter.delivery.outcome import DeliveryState
 
@@ -47,7 +48,7 @@ def open_one(database: Database, count: int, now: datetime, **changes: object) -
 def lease_one(database: Database, now: datetime, **changes: object) -> Lease:
     wanted = Wanted(worker="w1", until=now + timedelta(seconds=60))
     with database.transaction() as session:
-        lease = claims.claim(session, replace(wanted, **changes), now)  # type: ignore[arg-type]
+        lease = leases.claim(session, replace(wanted, **changes), now)  # type: ignore[arg-type]
     assert lease is not None
     return lease
 
@@ -71,7 +72,7 @@ def record(database: Database, lease: Lease, recipient: int, result: Settlement,
 
 def release(database: Database, lease: Lease, now: datetime) -> None:
     with database.transaction() as session:
-        claims.release(session, lease, now)
+        leases.release(session, lease, now)
 
 
 def counts(database: Database, mailing: Mailing | MailingId) -> dict[str, int]:

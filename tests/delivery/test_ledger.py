@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from newsletter.database import Database
-from newsletter.delivery import claims, ledger
-from newsletter.delivery.claims import Lease, Settlement, Wanted
+from newsletter.delivery import claims, leases, ledger
+from newsletter.delivery.claims import Settlement
+from newsletter.delivery.leases import Lease, Wanted
 from newsletter.delivery.outcome import DeliveryState
 from newsletter.errors import LedgerError
 from tests.delivery.builders import (
@@ -58,7 +59,7 @@ def test_an_empty_audience_is_a_finished_mailing(database: Database, now: dateti
     mailing = open_one(database, 0, now)
     assert counts(database, mailing) == {}
     with database.snapshot() as session:
-        assert claims.next_due(session, mailing.id) is None
+        assert leases.next_due(session, mailing.id) is None
 
 
 def test_a_mailing_is_cut_into_ranges_that_hold_every_letter_once(database: Database, now: datetime) -> None:
@@ -71,7 +72,7 @@ def test_a_mailing_is_cut_into_ranges_that_hold_every_letter_once(database: Data
     assert sorted(recipient for ids in taken for recipient in ids) == list(range(1, 26))
     assert counts(database, mailing) == {"claimed": 25}
     with database.transaction() as session:
-        assert claims.claim(session, Wanted(worker="w2", until=now + MINUTE), now) is None
+        assert leases.claim(session, Wanted(worker="w2", until=now + MINUTE), now) is None
 
 
 def test_sixteen_racers_get_one_lease(database: Database, now: datetime) -> None:
@@ -79,7 +80,7 @@ def test_sixteen_racers_get_one_lease(database: Database, now: datetime) -> None
 
     def race(n: int) -> Lease | None:
         with database.transaction() as session:
-            return claims.claim(session, Wanted(worker=f"w{n}", until=now + MINUTE), now)
+            return leases.claim(session, Wanted(worker=f"w{n}", until=now + MINUTE), now)
 
     with ThreadPoolExecutor(16) as pool:
         leases = [lease for lease in pool.map(race, range(16)) if lease]
@@ -106,7 +107,7 @@ def test_a_letter_is_not_behind_an_edition_already_leased(database: Database, no
     held = lease_one(database, now)
     with database.transaction() as session:
         above = Wanted(worker="w1", until=now + MINUTE, above=held.mailing.priority)
-        assert claims.claim(session, above, now) is None
+        assert leases.claim(session, above, now) is None
     letter = open_one(database, 1, now, kind="confirm", on=None, priority=ledger.LETTER_PRIORITY)
     assert lease_one(database, now, above=held.mailing.priority).mailing == letter
 
@@ -124,7 +125,7 @@ def test_an_accepted_letter_is_settled_without_a_word_more_than_needed(database:
         [line] = ledger.listing(session, mailing.id, DeliveryState.ACCEPTED)
         assert (line.recipient, line.attempts, line.code, line.at) == (1, 1, 250, now)
         assert session.connection().execute(sa.text("SELECT count(*) FROM attempt")).scalar_one() == 0
-        assert claims.next_due(session, None) is None
+        assert leases.next_due(session, None) is None
 
 
 def test_a_deferred_letter_is_due_again_at_its_moment_and_not_before(database: Database, now: datetime) -> None:
@@ -149,8 +150,8 @@ def test_a_deferred_letter_is_due_again_at_its_moment_and_not_before(database: D
     release(database, lease, now)
     assert counts(database, mailing) == {"deferred": 1}
     with database.transaction() as session:
-        assert claims.next_due(session, mailing.id) == later
-        assert claims.claim(session, Wanted(worker="w1", until=later), later - MINUTE) is None
+        assert leases.next_due(session, mailing.id) == later
+        assert leases.claim(session, Wanted(worker="w1", until=later), later - MINUTE) is None
     again = lease_one(database, later)
     assert take(database, again, later) == [1]
     record(database, again, 1, ACCEPTED, later)
@@ -205,8 +206,8 @@ def test_a_stale_worker_changes_nothing(database: Database, now: datetime) -> No
     with database.transaction() as session:
         assert claims.take(session, stale, 10, later + MINUTE, later) is None
         claims.hand_back(session, stale, [1, 2, 3])
-        claims.release(session, stale, later)
-        assert claims.beat(session, "w1", [stale], later + MINUTE, later) == [stale]
+        leases.release(session, stale, later)
+        assert leases.beat(session, "w1", [stale], later + MINUTE, later) == [stale]
     assert counts(database, mailing) == before == {"claimed": 3}
     assert mark(database, heir, 1, later)
 
@@ -215,8 +216,8 @@ def test_a_live_worker_keeps_its_lease_by_its_heartbeat(database: Database, now:
     open_one(database, 3, now)
     lease = lease_one(database, now)
     with database.transaction() as session:
-        assert claims.beat(session, "w1", [lease], now + 3 * MINUTE, now) == []
-        assert claims.claim(session, Wanted(worker="w2", until=now + 9 * MINUTE), now + 2 * MINUTE) is None
+        assert leases.beat(session, "w1", [lease], now + 3 * MINUTE, now) == []
+        assert leases.claim(session, Wanted(worker="w2", until=now + 9 * MINUTE), now + 2 * MINUTE) is None
 
 
 def test_a_letter_in_doubt_three_times_is_left_in_doubt(database: Database, now: datetime) -> None:
@@ -247,7 +248,7 @@ def test_nothing_is_taken_or_leaves_after_the_expiry(database: Database, now: da
         release(database, lease_one(database, late), late)
     assert counts(database, mailing) == {"expired": 25}
     with database.snapshot() as session:
-        assert claims.next_due(session, mailing.id) is None
+        assert leases.next_due(session, mailing.id) is None
 
 
 def test_a_retry_later_than_the_expiry_expires_at_the_expiry(database: Database, now: datetime) -> None:
@@ -269,7 +270,7 @@ def test_a_retry_later_than_the_expiry_expires_at_the_expiry(database: Database,
     )
     release(database, lease, now)
     with database.snapshot() as session:
-        assert claims.next_due(session, mailing.id) == now + MINUTE
+        assert leases.next_due(session, mailing.id) == now + MINUTE
     release(database, lease_one(database, now + MINUTE), now + MINUTE)
     assert counts(database, mailing) == {"expired": 1}
 
@@ -283,8 +284,8 @@ def test_a_paused_mailing_stands_still_and_goes_on(database: Database, now: date
     assert not mark(database, lease, 1, now)
     assert take(database, lease, now) == []
     with database.transaction() as session:
-        assert claims.claim(session, Wanted(worker="w2", until=now + MINUTE), now) is None
-        assert claims.next_due(session, mailing.id) is None
+        assert leases.claim(session, Wanted(worker="w2", until=now + MINUTE), now) is None
+        assert leases.next_due(session, mailing.id) is None
         ledger.pause(session, mailing.id, paused=False)
     assert mark(database, lease, 1, now)
     assert counts(database, mailing) == {"waiting": 11, "claimed": 1}
