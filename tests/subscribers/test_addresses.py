@@ -1,6 +1,7 @@
 """What counts as an address, and which spellings are one subscriber."""
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,3 +129,17 @@ def test_anything_typed_is_refused_or_safe_to_write_to(text: str) -> None:
     assert address.domain.isascii()
     assert Address.parse(address.text) == address
     assert Address.parse(address.text).identity == address.identity
+
+
+@given(
+    st.from_regex(r"[A-Za-z0-9_.+-]{1,70}", fullmatch=True),
+    st.sampled_from(["X.org", "exämple.de", "a.test", "b", "-x.org"]),
+)
+def test_the_short_way_for_plain_addresses_says_what_the_library_says(local: str, domain: str) -> None:
+    try:
+        found = validate_email(f"{local}@{domain}", check_deliverability=False, strict=True, test_environment=True)
+    except EmailNotValidError:
+        with pytest.raises(InvalidAddress):
+            Address.parse(f"{local}@{domain}")
+    else:
+        assert Address.parse(f"{local}@{domain}").text == f"{found.local_part}@{found.ascii_domain}"

@@ -151,7 +151,7 @@ def test_candidates_are_those_written_to_plus_those_excluded_in_any_population(
     for number, (state, kinds, rests_on, suppressed, pause) in enumerate(population):
         name = f"reader{number}@example.org"
         until = now + pause * DAY
-        basis = _add(database, name, state, kinds[:4], min(rests_on, len(kinds) - 1), until, now)
+        basis = _add(database, name, (state, until), kinds, min(rests_on, len(kinds) - 1), now)
         if suppressed:
             with database.transaction() as session:
                 registry.add_suppression(session, KEYS.fingerprint(Address.parse(name)), "legal", "ed", now)
@@ -170,10 +170,10 @@ def test_candidates_are_those_written_to_plus_those_excluded_in_any_population(
 
 
 def _add(
-    database: Database, name: str, state: State, kinds: list[Kind], rests_on: int, until: datetime, now: datetime
+    database: Database, name: str, placed: tuple[State, datetime], kinds: list[Kind], rests_on: int, now: datetime
 ) -> int:
     """Put a subscription there whatever the rules say; returns which of its events it rests on, -1 for none."""
-    address, subject = Address.parse(name), KEYS.chance(16)
+    (state, until), address, subject = placed, Address.parse(name), KEYS.chance(16)
     mark = KEYS.fingerprint(address)
     with database.transaction() as session:
         events = [
