@@ -1,7 +1,7 @@
 """The accounts of every mailing: who was due, what became of each letter. No address stands in any of these tables.
 
-A mailing is frozen in one transaction: its row, one delivery per recipient, and the chunks they are leased in. The other
-writers are a worker's three: `leases`, `claims` and `roster`. Progress is counted from the rows, never stored.
+A mailing is frozen in one transaction: its row, one delivery per recipient, and the chunks they are leased in. A
+worker's `leases`, `claims` and `roster` are the other writers. Progress is counted from the rows, never stored.
 """
 
 import json

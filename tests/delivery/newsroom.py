@@ -1,5 +1,8 @@
 """A whole newsroom for the tests of sending: subscribers, an approved edition, its configuration and its secrets."""
 
+import threading
+import time
+from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -7,12 +10,14 @@ from typing import Any
 import subscribers
 from newsletter.config import Config, Delivery, RelaySettings
 from newsletter.database import Database
-from newsletter.delivery import dispatch
-from newsletter.delivery.ledger import MailingId
+from newsletter.delivery import dispatch, worker
+from newsletter.delivery.ledger import Accounts, MailingId
+from newsletter.delivery.worker import Work
 from newsletter.editions import store
 from newsletter.editions.edition import Edition
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import Event, State
+from newsletter.postbox import Postbox
 from newsletter.rendering.press import Press
 from newsletter.vault import Vault
 from subscribers import ImportJob
@@ -109,3 +114,37 @@ def move(database: Database, event: Event, now: datetime) -> None:
 
 def with_relay(config: Config, **changes: Any) -> Config:
     return replace(config, relay=replace(config.relay, **changes))
+
+
+class Clock:
+    """The time of day, running `speed` times as fast as it does outside."""
+
+    def __init__(self, start: datetime, speed: float = 1.0) -> None:
+        self._start, self._speed, self._began = start, speed, time.monotonic()
+
+    def __call__(self) -> datetime:
+        return self._start + self._speed * timedelta(seconds=time.monotonic() - self._began)
+
+
+def work(database: Database, config: Config, clock: Clock, only: MailingId | None, **changes: Any) -> Accounts:
+    """Work until done; with little patience for a relay that is of no use."""
+    values: dict[str, Any] = {
+        "database": database,
+        "config": config,
+        "vault": VAULT,
+        "only": only,
+        "until_done": True,
+        "stop": threading.Event(),
+        "patience_seconds": 0.1,
+        "chance": lambda: 0.0,
+    }
+    return worker.work(Work(**(values | changes)), clock)
+
+
+def arrivals(box: Postbox) -> Counter[str]:
+    """How many letters came for whom."""
+    return Counter(one.rcpt_to[0] for one in box.messages)
+
+
+def everybody(count: int) -> Counter[str]:
+    return Counter(address(n) for n in range(count))

@@ -83,8 +83,8 @@ def test_sixteen_racers_get_one_lease(database: Database, now: datetime) -> None
             return leases.claim(session, Wanted(worker=f"w{n}", until=now + MINUTE), now)
 
     with ThreadPoolExecutor(16) as pool:
-        leases = [lease for lease in pool.map(race, range(16)) if lease]
-    assert len(leases) == 1
+        found = [lease for lease in pool.map(race, range(16)) if lease]
+    assert len(found) == 1
 
 
 def test_letters_come_before_editions_and_new_work_before_retries(database: Database, now: datetime) -> None:

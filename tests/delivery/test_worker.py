@@ -1,0 +1,395 @@
+"""The sender against a real SMTP relay that behaves, and against ones that do not."""
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+import subscribers
+from newsletter.database import Database
+from newsletter.delivery import dispatch, ledger
+from newsletter.delivery.dispatch import Single
+from newsletter.delivery.ledger import Accounts, Line, MailingId
+from newsletter.delivery.outcome import DeliveryState
+from newsletter.editions import store
+from newsletter.editions.workflow import Event, State
+from newsletter.errors import RelayError
+from newsletter.postbox import (
+    Act,
+    Moment,
+    Move,
+    Postbox,
+    Say,
+    Stage,
+    at,
+    greylist,
+    refuse,
+    running,
+)
+from newsletter.rendering import proof
+from subscribers import Address, Pending
+from tests.builders import make_letter
+from tests.delivery.builders import counts
+from tests.delivery.newsroom import (
+    KEYS,
+    NEWSLETTER,
+    VAULT,
+    Clock,
+    address,
+    arrivals,
+    everybody,
+    make_config,
+    move,
+    ring,
+    sending,
+    state,
+    with_relay,
+    work,
+)
+from tests.subscribers.people import wanted
+
+READERS = 30
+FAST = 3_000.0  # fifty minutes a second, for retries that are due in five
+LONG_LEASE = 1_000_000
+
+
+def _listing(database: Database, mailing: MailingId, wanted_state: DeliveryState) -> list[Line]:
+    with database.snapshot() as session:
+        return ledger.listing(session, mailing, wanted_state)
+
+
+def _uncertain(database: Database, mailing: MailingId) -> list[Line]:
+    with database.snapshot() as session:
+        return ledger.uncertain(session, mailing)
+
+
+def _ids(lines: list[Line]) -> list[int]:
+    return [line.recipient for line in lines]
+
+
+def test_everybody_gets_the_edition_once_and_it_is_sent(database: Database, now: datetime) -> None:
+    with running(Postbox()) as box:
+        config = make_config(box.port, chunk_size=7)
+        mailing = sending(database, config, READERS, now)
+        accounts = work(database, config, Clock(now), mailing)
+        again = work(database, config, Clock(now), ring(database, config, now))
+    assert accounts == again == Accounts(due=READERS, accepted=READERS)
+    assert arrivals(box) == everybody(READERS)
+    assert state(database, now) is State.SENT
+
+
+def test_a_letter_names_its_own_way_back_and_its_own_way_out(database: Database, now: datetime) -> None:
+    with running(Postbox()) as box:
+        config = make_config(box.port, bounce_domain="bounce.worldbrief.test")
+        work(database, config, Clock(now), sending(database, config, 3, now))
+    senders = {one.mail_from for one in box.messages}
+    assert len(senders) == 3
+    assert all(sender.startswith("b+") and sender.endswith("@bounce.worldbrief.test") for sender in senders)
+    assert len({one.data for one in box.messages}) == 3
+
+
+def test_who_leaves_after_the_audience_was_frozen_is_dropped_with_the_reason(database: Database, now: datetime) -> None:
+    with running(Postbox()) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 5, now)
+        with database.transaction() as session:
+            subscribers.unsubscribe_address(session, KEYS, Address.parse(address(2)), None, "test", "asked", now)
+        accounts = work(database, config, Clock(now), mailing)
+    assert (accounts.accepted, accounts.dropped) == (4, 1)
+    assert address(2) not in arrivals(box)
+    [line] = _listing(database, mailing, DeliveryState.DROPPED)
+    assert (line.reason, line.attempts) == ("ended", 0)
+    assert state(database, now) is State.SENT
+
+
+def test_a_refused_recipient_is_refused_with_whose_fault_it_is(database: Database, now: datetime) -> None:
+    script = refuse("reader0003", "550 5.1.1 <reader0003@inbox.test>: no such user")
+    with running(Postbox(script=script)) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 6, now)
+        accounts = work(database, config, Clock(now), mailing)
+    assert (accounts.accepted, accounts.refused) == (5, 1)
+    [line] = _listing(database, mailing, DeliveryState.REFUSED)
+    assert (line.code, line.enhanced, line.reason, line.attempts) == (550, "5.1.1", "recipient-dead", 1)
+    assert "inbox.test" not in line.reply, "no address is kept, whatever the relay says"
+    assert "no such user" in line.reply
+
+
+def test_a_greylisted_letter_is_tried_again_when_it_is_due(database: Database, now: datetime) -> None:
+    with running(Postbox(script=greylist())) as box:
+        config = make_config(box.port, lease_seconds=LONG_LEASE)
+        mailing = sending(database, config, 8, now)
+        accounts = work(database, config, Clock(now, FAST), mailing)
+    assert accounts.accepted == 8
+    assert arrivals(box) == everybody(8)
+    assert {line.attempts for line in _listing(database, mailing, DeliveryState.ACCEPTED)} == {2}
+
+
+def test_nothing_leaves_after_the_expiry(database: Database, now: datetime) -> None:
+    always = at(Stage.RCPT, Say("451 4.7.1 Not now"))
+    with running(Postbox(script=always)) as box:
+        config = make_config(box.port, lease_seconds=LONG_LEASE, retry_minutes=(300,))
+        mailing = sending(database, config, 3, now)
+        accounts = work(database, config, Clock(now, 40_000), mailing)
+        late = work(database, config, Clock(now + timedelta(hours=30)), mailing)
+    assert accounts == late == Accounts(due=3, expired=3)
+    assert not box.messages
+    assert state(database, now) is State.SENT
+
+
+def test_a_mailing_begun_too_late_expires_without_a_word_to_the_relay(database: Database, now: datetime) -> None:
+    with running(Postbox()) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 5, now)
+        accounts = work(database, config, Clock(now + timedelta(hours=NEWSLETTER.expires_after_hours)), mailing)
+    assert accounts == Accounts(due=5, expired=5)
+    assert not box.messages
+
+
+def test_a_connection_lost_before_the_dot_loses_and_doubles_nothing(database: Database, now: datetime) -> None:
+    with running(Postbox(script=at(Stage.BODY, Act.RESET, times=3))) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 10, now)
+        accounts = work(database, config, Clock(now), mailing, patience_seconds=30.0)
+    assert accounts == Accounts(due=10, accepted=10)
+    assert arrivals(box) == everybody(10)
+    assert _uncertain(database, mailing) == []
+    assert {line.attempts for line in _listing(database, mailing, DeliveryState.ACCEPTED)} == {1}
+
+
+def test_a_letter_in_doubt_is_sent_again_to_the_byte_and_stays_listed(database: Database, now: datetime) -> None:
+    with running(Postbox(script=at(Stage.ANSWER, Act.RESET, times=1))) as box:
+        config = make_config(box.port, lease_seconds=LONG_LEASE)
+        mailing = sending(database, config, 6, now)
+        accounts = work(database, config, Clock(now, FAST), mailing, patience_seconds=30.0)
+    assert accounts == Accounts(due=6, accepted=6)
+    arrived = arrivals(box)
+    [doubled] = [reader for reader, count in arrived.items() if count == 2]
+    assert arrived - Counter([doubled]) == everybody(6)
+    assert len({one.data for one in box.messages if one.rcpt_to[0] == doubled}) == 1
+    assert [line.state for line in _uncertain(database, mailing)] == [DeliveryState.ACCEPTED]
+
+
+def test_a_letter_in_doubt_may_be_left_in_doubt(database: Database, now: datetime) -> None:
+    with running(Postbox(script=at(Stage.ANSWER, Act.RESET, times=1))) as box:
+        config = make_config(box.port, on_uncertain="hold")
+        mailing = sending(database, config, 6, now)
+        accounts = work(database, config, Clock(now), mailing, patience_seconds=30.0)
+    assert accounts == Accounts(due=6, accepted=5, uncertain=1)
+    assert arrivals(box) == everybody(6)
+    assert _ids(_uncertain(database, mailing)) == _ids(_listing(database, mailing, DeliveryState.UNCERTAIN))
+
+
+def test_a_relay_that_always_hangs_up_after_the_dot_does_not_fill_an_inbox(database: Database, now: datetime) -> None:
+    with running(Postbox(script=at(Stage.ANSWER, Act.RESET))) as box:
+        config = make_config(box.port, lease_seconds=LONG_LEASE)
+        mailing = sending(database, config, 1, now)
+        accounts = work(database, config, Clock(now, FAST), mailing, patience_seconds=30.0)
+    assert accounts == Accounts(due=1, uncertain=1)
+    assert arrivals(box) == {address(0): 3}
+
+
+def test_a_relay_that_does_not_answer_is_said_so_and_nothing_is_lost(database: Database, now: datetime) -> None:
+    with running(Postbox()) as box:
+        port = box.port
+    config = make_config(port)
+    mailing = sending(database, config, 5, now)
+    with pytest.raises(RelayError, match=f"127.0.0.1:{port}"):
+        work(database, config, Clock(now), mailing)
+    assert counts(database, mailing) == {"waiting": 5}
+    assert state(database, now) is State.SENDING
+    with running(Postbox()) as box:
+        other = make_config(box.port)
+        assert work(database, other, Clock(now), mailing).accepted == 5
+    assert arrivals(box) == everybody(5)
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply"),
+    [
+        (Stage.BANNER, "554 5.3.2 No service here"),
+        (Stage.MAIL, "550 5.7.30 Authentication required"),
+        (Stage.MAIL, "451 4.3.0 Throttling"),
+        (Stage.RCPT, "421 4.7.0 Too much"),
+    ],
+)
+def test_a_refusing_relay_is_never_held_against_a_letter(
+    database: Database, now: datetime, stage: Stage, reply: str
+) -> None:
+    with running(Postbox(script=at(stage, Say(reply)))) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 5, now)
+        with pytest.raises(RelayError, match=reply[:3]):
+            work(database, config, Clock(now), mailing)
+    assert counts(database, mailing) == {"waiting": 5}
+    assert {line.attempts for line in _listing(database, mailing, DeliveryState.WAITING)} == {0}
+
+
+def test_an_edition_too_large_for_the_relay_is_held_for_its_editors(database: Database, now: datetime) -> None:
+    with running(Postbox(script=at(Stage.DOT, Say("552 5.3.4 Message too large")))) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 30, now)
+        accounts = work(database, config, Clock(now), mailing)
+    assert accounts == Accounts(due=30, waiting=30)
+    assert state(database, now) is State.HELD
+
+
+class _Interrupting:
+    """A script that does something once, when so many letters have been taken."""
+
+    def __init__(self, after: int, deed: "threading.Event | object") -> None:
+        self.taken, self.seen, self._after, self._deed = 0, 0, after, deed
+
+    def __call__(self, moment: Moment) -> Move | None:
+        if moment.stage is Stage.ANSWER:
+            self.taken += 1
+            if self.taken == self._after:
+                self.seen = self.taken
+                assert callable(self._deed)
+                self._deed()
+        return None
+
+
+def test_a_held_edition_stops_at_once_and_goes_on_when_released(database: Database, now: datetime) -> None:
+    script = _Interrupting(8, lambda: move(database, Event.HOLD, now))
+    with running(Postbox(script=script)) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, READERS, now)
+        held = work(database, config, Clock(now), mailing)
+        assert state(database, now) is State.HELD
+        assert 8 <= held.accepted <= 8 + config.relay.connections
+        assert held.waiting == READERS - held.accepted == READERS - len(box.messages)
+        move(database, Event.RELEASE, now)
+        done = work(database, config, Clock(now), mailing)
+    assert done == Accounts(due=READERS, accepted=READERS)
+    assert arrivals(box) == everybody(READERS)
+    assert state(database, now) is State.SENT
+
+
+def test_a_killed_edition_drops_what_has_not_left(database: Database, now: datetime) -> None:
+    script = _Interrupting(8, lambda: move(database, Event.HOLD, now))
+    with running(Postbox(script=script)) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, READERS, now)
+        held = work(database, config, Clock(now), mailing)
+        move(database, Event.KILL, now)
+        done = work(database, config, Clock(now), mailing)
+    assert done == Accounts(due=READERS, accepted=held.accepted, dropped=READERS - held.accepted)
+    assert state(database, now) is State.KILLED
+
+
+def test_an_edition_held_as_its_last_letter_left_is_sent_once_released(database: Database, now: datetime) -> None:
+    script = _Interrupting(5, lambda: move(database, Event.HOLD, now))
+    with running(Postbox(script=script)) as box:
+        config = with_relay(make_config(box.port), connections=1)
+        mailing = sending(database, config, 5, now)
+        assert work(database, config, Clock(now), mailing).accepted == 5
+        assert state(database, now) is State.HELD
+        move(database, Event.RELEASE, now)
+        work(database, config, Clock(now), mailing)
+    assert state(database, now) is State.SENT
+
+
+def test_a_stop_finishes_what_is_in_flight_and_gives_the_rest_back(database: Database, now: datetime) -> None:
+    stop = threading.Event()
+    with running(Postbox(script=_Interrupting(5, stop.set))) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, READERS, now)
+        accounts = work(database, config, Clock(now), mailing, stop=stop)
+        assert accounts.claimed == accounts.uncertain == 0
+        assert 5 <= accounts.accepted == len(box.messages) <= 5 + config.relay.connections
+        assert work(database, config, Clock(now), mailing).accepted == READERS
+    assert arrivals(box) == everybody(READERS)
+
+
+def test_two_workers_share_a_mailing_without_doubling(database: Database, now: datetime) -> None:
+    with running(Postbox()) as box:
+        config = make_config(box.port, chunk_size=4)
+        mailing = sending(database, config, READERS, now)
+        with ThreadPoolExecutor(2) as pool:
+            both = list(pool.map(lambda _: work(database, config, Clock(now), mailing), range(2)))
+    assert both[0] == both[1] == Accounts(due=READERS, accepted=READERS)
+    assert arrivals(box) == everybody(READERS)
+
+
+def test_a_worker_without_end_sends_what_comes_until_it_is_stopped(database: Database, now: datetime) -> None:
+    stop = threading.Event()
+    with running(Postbox()) as box, ThreadPoolExecutor(1) as pool:
+        config = make_config(box.port)
+        running_worker = pool.submit(work, database, config, Clock(now), None, until_done=False, stop=stop)
+        mailing = sending(database, config, 10, now)
+        for _ in range(200):
+            if state(database, now) is State.SENT:
+                break
+            stop.wait(0.05)
+        stop.set()
+        running_worker.result()
+    assert counts(database, mailing) == {"accepted": 10}
+    assert state(database, now) is State.SENT
+
+
+def _confirmation(database: Database, now: datetime, who: str) -> MailingId:
+    made = make_letter()
+    with database.transaction() as session:
+        pending = subscribers.sign_up(session, KEYS, wanted(who), now)
+        assert isinstance(pending, Pending)
+        store.freeze(session, made.digest, proof.to_bytes(made), now)
+        single = Single(
+            kind=ledger.CONFIRMATION,
+            newsletter=NEWSLETTER.key,
+            person=pending.request_id,
+            proof_digest=made.digest,
+            expires_at=pending.expires_at,
+        )
+        return dispatch.letter(session, single, now)
+
+
+def test_a_confirmation_overtakes_the_edition(database: Database, now: datetime) -> None:
+    late = _Interrupting(3, lambda: _confirmation(database, now, "new@inbox.test"))
+    with running(Postbox(script=late)) as box:
+        config = with_relay(make_config(box.port), connections=1)
+        sending(database, config, 40, now)
+        work(database, config, Clock(now), None)
+    order = [one.rcpt_to[0] for one in box.messages]
+    assert len(order) == 41
+    assert order.index("new@inbox.test") < 20
+
+
+def test_a_confirmation_that_is_not_wanted_any_more_is_dropped(database: Database, now: datetime) -> None:
+    with running(Postbox()) as box:
+        config = make_config(box.port)
+        letter = _confirmation(database, now, "new@inbox.test")
+        with database.transaction() as session:
+            subscribers.suppress(
+                session, KEYS, Address.parse("new@inbox.test"), subscribers.SuppressionReason.DESK, "test", now
+            )
+        accounts = work(database, config, Clock(now), letter)
+    assert accounts == Accounts(due=1, dropped=1)
+    assert not box.messages
+
+
+def test_a_letter_goes_by_what_was_frozen_not_by_what_is_configured(database: Database, now: datetime) -> None:
+    with running(Postbox()) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 1, now)
+        changed = replace(
+            config, newsletters={NEWSLETTER.key: replace(NEWSLETTER, sender_address="intruder@elsewhere.test")}
+        )
+        work(database, changed, Clock(now), mailing)
+    assert box.messages[0].mail_from == NEWSLETTER.sender_address
+
+
+def test_the_accounts_are_told_on_the_way(database: Database, now: datetime) -> None:
+    from newsletter.delivery import worker
+    from newsletter.delivery.worker import Work
+
+    told: list[Accounts] = []
+    with running(Postbox()) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 5, now)
+        job = Work(database=database, config=config, vault=VAULT, only=mailing, until_done=True, stop=threading.Event())
+        worker.work(job, Clock(now), told.append)
+    assert told[-1] == Accounts(due=5, accepted=5)
