@@ -67,9 +67,10 @@ def run(
     """Start the whole product: web, scheduler and sender in one process tree on one port."""
     settings = house.load_config()
     environ = dict(os.environ)
-    with house.opened(settings) as one, _postbox(one.config, environ, wanted=postbox):
+    stop = threading.Event()
+    # The server raises the signal that stopped it once more, so somebody must be there to take it.
+    with house.opened(settings) as one, _postbox(one.config, environ, wanted=postbox), stopping(stop):
         sender = _Sender(environ)
-        stop = threading.Event()
         clockwork = threading.Thread(
             target=scheduler.run, args=(one.database, one.config, one.vault, house.clock, stop), daemon=True
         )
@@ -86,7 +87,7 @@ def run(
 
 def web() -> None:
     """Serve the public pages and the desk alone."""
-    with house.opened() as one:
+    with house.opened() as one, stopping(threading.Event()):
         serve(one.database, one.config, one.vault, house.clock)
 
 

@@ -1,0 +1,75 @@
+"""The commands that set up and run an installation; each works against an empty home."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.cli.conftest import ROOT, Run
+
+
+def test_init_makes_a_private_home_and_says_what_comes_next(run: Run, tmp_path: Path, monkeypatch: object) -> None:
+    ran = run("init")
+    assert ran.code == 0
+    assert (tmp_path / "home/secret.key").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "home/worldbrief.db").exists()
+    assert "account add" in ran.err
+    assert run("init").code == 0
+
+
+def test_config_shows_what_is_in_force_and_no_secret(run: Run) -> None:
+    ran = run("config")
+    assert "newsletters.world-brief.send_at" in ran.out
+    assert "secret" not in ran.out.lower().replace("secrets", "")
+    assert run("config", "--json").answers[0]["relay"]["port"] == 25
+
+
+def test_an_account_is_made_with_a_password_shown_once(run: Run) -> None:
+    ran = run("account", "add", "ana", "--role", "owner")
+    assert ran.code == 0
+    assert ran.out.startswith("password: ")
+    assert run("account", "add", "", "--role", "owner").code == 1
+    assert run("account", "add", "ana", "--role", "king").code == 2
+
+
+def test_the_schema_is_brought_up_to_date(run: Run) -> None:
+    assert "revision" in run("db", "upgrade").err
+
+
+def test_every_command_has_help(run: Run) -> None:
+    top = run("--help")
+    assert top.code == 0
+    for group in ("story", "edition", "subscriber", "consent", "account", "db"):
+        assert run(group, "--help").code == 0
+
+
+def test_run_serves_schedules_and_sends_and_stops_when_asked(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = os.environ | {"WORLD_BRIEF_HOME": str(tmp_path / "home"), "WORLD_BRIEF_WEB__PORT": str(port)}
+    command = [sys.executable, "-m", "newsletter", "run", "--postbox"]
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert _answer(f"http://127.0.0.1:{port}/healthz") == "ok\n"
+            assert "World Brief" in _answer(f"http://127.0.0.1:{port}/")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _out, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+
+
+def _answer(url: str) -> str:
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return str(answer.read().decode())
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
