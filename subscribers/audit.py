@@ -19,6 +19,8 @@ from subscribers.merkle import Tree
 from subscribers.registry import State
 
 _KINDS: Final = frozenset(Kind)
+_PAUSES: Final[dict[str, State]] = {Kind.PAUSED: State.PAUSED, Kind.RESUMED: State.ACTIVE}
+_RUNNING: Final = frozenset({State.ACTIVE, State.PAUSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +141,8 @@ def _apply(walk: _Replay, event: Stored) -> None:
     elif before is None:
         if event.kind != Kind.IMPORTED_WITHOUT_EVIDENCE:
             return
-    elif event.kind == Kind.PAUSED:
-        after.state, after.authorised_by = State.PAUSED, before.authorised_by
+    elif event.kind in _PAUSES and before.state in _RUNNING:
+        after.state, after.authorised_by = _PAUSES[event.kind], before.authorised_by
     elif event.kind in ENDING:
         after.state, after.authorised_by = State.ENDED, before.authorised_by
         after.ended_reason = _reason(event)

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     IMPORTED = "imported"
     IMPORTED_WITHOUT_EVIDENCE = "imported_without_evidence"
     PAUSED = "paused"
+    RESUMED = "resumed"
     WITHDRAWN = "withdrawn"
     SUPPRESSED = "suppressed"
     DELIVERY_BLOCKED = "delivery_blocked"

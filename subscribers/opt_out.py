@@ -133,25 +133,24 @@ def pause(session: Session, keys: Keys, token: str, until: datetime, now: dateti
 
     Raises InvalidToken, NotSubscribed when it has ended, ValueError when the moment is past or over a year away.
     """
-    public_id = keys.read_token(Purpose.LEAVE, token)
     if not now < until <= now + LONGEST_PAUSE:
         raise ValueError(f"a pause lies ahead and lasts at most {LONGEST_PAUSE.days} days")
-    consent.lock(session)
-    mine = registry.subscription(session, public_id)
-    if mine is None:
-        raise InvalidToken
-    if mine.state not in {State.ACTIVE, State.PAUSED}:
-        raise NotSubscribed(mine.newsletter)
-    event = Event(
-        subject=mine.subject,
-        newsletter=mine.newsletter,
-        kind=Kind.PAUSED,
-        evidence=Evidence(method="pause button", until=until),
-        refers_to=mine.authorised_by or 0,
-    )
-    consent.append(session, keys, [event], now)
+    mine = _running(session, keys, token)
+    _record(session, keys, mine, Kind.PAUSED, Evidence(method="pause button", until=until), now)
     registry.pause(session, mine.id, until, now)
     return Paused(newsletter=mine.newsletter, until=until)
+
+
+def resume(session: Session, keys: Keys, token: str, now: datetime) -> Preferences:
+    """End a pause before its time; a subscription that is not paused stays as it is.
+
+    The token could as well have set a shorter pause. Raises InvalidToken, NotSubscribed when it has ended.
+    """
+    mine = _running(session, keys, token)
+    if mine.state is State.PAUSED and mine.authorised_by:
+        _record(session, keys, mine, Kind.RESUMED, Evidence(method="resume button"), now)
+        registry.activate(session, mine.id, mine.authorised_by, now)
+    return Preferences(newsletter=mine.newsletter, state=State.ACTIVE, paused_until=None)
 
 
 def preferences(session: Session, keys: Keys, token: str) -> Preferences:
@@ -160,6 +159,28 @@ def preferences(session: Session, keys: Keys, token: str) -> Preferences:
     if mine is None:
         raise InvalidToken
     return Preferences(newsletter=mine.newsletter, state=mine.state, paused_until=mine.paused_until)
+
+
+def _running(session: Session, keys: Keys, token: str) -> Subscription:
+    public_id = keys.read_token(Purpose.LEAVE, token)
+    consent.lock(session)
+    mine = registry.subscription(session, public_id)
+    if mine is None:
+        raise InvalidToken
+    if mine.state not in {State.ACTIVE, State.PAUSED}:
+        raise NotSubscribed(mine.newsletter)
+    return mine
+
+
+def _record(session: Session, keys: Keys, mine: Subscription, kind: Kind, evidence: Evidence, now: datetime) -> None:
+    event = Event(
+        subject=mine.subject,
+        newsletter=mine.newsletter,
+        kind=kind,
+        evidence=evidence,
+        refers_to=mine.authorised_by or 0,
+    )
+    consent.append(session, keys, [event], now)
 
 
 def _end(session: Session, keys: Keys, subscriptions: Sequence[Subscription], ending: _Ending, now: datetime) -> int:

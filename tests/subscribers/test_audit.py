@@ -277,12 +277,16 @@ def _with_tokens(session: Session, address: Address, action: str, day: datetime)
         token = KEYS.token(Purpose.LEAVE, one.public_id)
         if action == "leave":
             subscribers.unsubscribe(session, KEYS, token, day, "button")
+        elif one.state in {"active", "paused"} and action == "resume":
+            subscribers.resume(session, KEYS, token, day)
         elif one.state in {"active", "paused"}:
             subscribers.pause(session, KEYS, token, day + timedelta(days=2), day)
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(ADDRESSES[:2]), st.sampled_from(["sign up", "confirm", "leave", "pause", "suppress"])),
+    st.tuples(
+        st.sampled_from(ADDRESSES[:2]), st.sampled_from(["sign up", "confirm", "leave", "pause", "resume", "suppress"])
+    ),
     max_size=14,
 )
 

@@ -79,6 +79,22 @@ def test_a_pause_ends_by_itself_and_shows_no_address(database: Database, now: da
     assert "anna" not in repr(found)
 
 
+def test_a_pause_can_be_ended_early_but_an_end_cannot(database: Database, now: datetime) -> None:
+    token = subscribe(database, now)
+    with database.transaction() as session:
+        subscribers.pause(session, KEYS, token, now + 7 * DAY, now)
+        assert subscribers.resume(session, KEYS, token, now).state is State.ACTIVE
+        assert subscribers.resume(session, KEYS, token, now).state is State.ACTIVE
+        kinds = [one.kind.value for one in subscribers.show(session, KEYS, ANNA).events]
+        assert subscribers.verify(session, KEYS).ok
+        assert subscribers.audience(session, "world-brief", now).excluded == {}
+    assert kinds == ["requested", "given", "paused", "resumed"]
+    _leave(database, token, now)
+    with pytest.raises(NotSubscribed), database.transaction() as session:
+        subscribers.resume(session, KEYS, token, now)
+    assert state(database) == "ended"
+
+
 def test_a_pause_lies_ahead_is_not_for_ever_and_needs_a_subscription(database: Database, now: datetime) -> None:
     token = subscribe(database, now)
     for until in (now, now - DAY, now + 367 * DAY):
