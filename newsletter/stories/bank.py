@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import CheckConstraint, Column, Text, UniqueConstraint, func, insert, update
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -225,8 +226,11 @@ def _values(story: Story, place: str, now: datetime) -> dict[str, Any]:
     for name in ("source", "guid", "headline"):
         if not getattr(story, name).strip():
             raise StoryError(story.headline[:80] or story.guid[:80] or "story", f"has no {name}")
+    times = (story.published_at, story.updated_at, story.embargo_until, story.expires_at, story.as_of)
+    if any(moment is not None and moment.tzinfo is None for moment in times):
+        raise StoryError(story.headline[:80], "has a time without an offset from UTC")
     told = (story.headline, story.kicker, story.summary, *story.tags, story.outlet, story.source)
-    values = {
+    values: dict[str, Any] = {
         "key": story.key,
         "source": story.source,
         "guid": story.guid,
@@ -242,13 +246,13 @@ def _values(story: Story, place: str, now: datetime) -> dict[str, Any]:
         "pulled_at": now,
     }
     # PostgreSQL keeps no NUL, and no database keeps half a surrogate pair.
-    if any(_unstorable(value) for value in values.values()):
+    try:
+        values["document"] = DOCUMENT.dump_json(replace(story, group="")).decode()
+    except PydanticSerializationError as error:
+        raise StoryError("story", "contains characters that cannot be stored") from error
+    if "\\u0000" in values["document"] and any("\x00" in str(value) for value in values.values()):
         raise StoryError(story.headline[:80], "contains characters that cannot be stored")
-    return values | {"document": DOCUMENT.dump_json(replace(story, group="")).decode()}
-
-
-def _unstorable(value: object) -> bool:
-    return isinstance(value, str) and ("\x00" in value or any("\ud800" <= one <= "\udfff" for one in value))
+    return values
 
 
 def _changed(row: _Known, values: dict[str, Any]) -> dict[str, Any]:

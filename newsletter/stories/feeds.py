@@ -34,7 +34,7 @@ MOST_DEEP: Final = 200
 # The loose parser reads what is not well-formed; its time grows faster than the document.
 MOST_LOOSE: Final = 2_000_000
 MOST_HEADLINE: Final = 300
-EARLIEST_YEAR: Final = 1990
+POSSIBLE_YEARS: Final = range(1990, 2100)
 
 
 def parse(data: bytes, *, source: str, base_url: str = "", name: str = "", charset: str = "") -> Feed:
@@ -227,7 +227,7 @@ def _moment(parsed: struct_time | None) -> datetime | None:
         moment = datetime.fromtimestamp(calendar.timegm(parsed), UTC) if parsed else None
     except (ValueError, OverflowError, OSError, TypeError):
         return None
-    return moment if moment and moment.year >= EARLIEST_YEAR else None
+    return moment if moment and moment.year in POSSIBLE_YEARS else None
 
 
 def _join(base_url: str, url: str) -> str:
@@ -294,6 +294,7 @@ def _loose(table: Mapping[str, object], key: str) -> str:
 def _loose_time(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return moment if moment.year in POSSIBLE_YEARS else None

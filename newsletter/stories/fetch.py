@@ -33,21 +33,18 @@ HEADERS: Final = {
     "Accept-Encoding": "gzip, deflate",
     "Connection": "close",
 }
-# What `is_global` lets through and no feed lives on: multicast, translation and tunnel prefixes that can wrap a private
-# address (RFC 6052, 8215, 3056, 4380, 7526), deprecated site-local, IPv4-compatible, SRv6 and documentation space.
+# What `is_global` lets through and no feed lives on. IPv6's global unicast is 2000::/3 (RFC 4291, 2.4): all else goes,
+# and in it the tunnels that can wrap a private address (6to4, Teredo) and documentation space. 192.88.99.0/24 is 6to4.
 EXTRA: Final = tuple(
     ipaddress.ip_network(network)
     for network in (
         "224.0.0.0/4",
         "192.88.99.0/24",
-        "ff00::/8",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "2002::/16",
+        "::/3",
+        "4000::/2",
+        "8000::/1",
         "2001::/23",
-        "fec0::/10",
-        "::/96",
-        "5f00::/16",
+        "2002::/16",
         "3fff::/20",
     )
 )

@@ -103,15 +103,17 @@ def _body(value: object, where: str) -> str:
 def _time(value: object, where: str) -> datetime:
     if not isinstance(value, str):
         raise WrongField(where, "must be a time such as 2026-11-23T05:30:00+00:00")
+    text = value.strip()
     try:
-        moment = datetime.fromisoformat(value.strip())
-        if moment.tzinfo is None and len(value.strip()) <= len("2026-11-23"):
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None and len(text) <= len("2026-11-23"):
             moment = moment.replace(tzinfo=UTC)
-        if moment.tzinfo is None:
-            raise WrongField(where, f"{value!r} has no offset from UTC; write Z or +01:00 after it")
-        return moment.astimezone(UTC)
+        utc = moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise WrongField(where, f"{value[:40]!r} is no time such as 2026-11-23T05:30:00+00:00") from error
+        raise WrongField(where, f"{text[:40]!r} is no time such as 2026-11-23T05:30:00+00:00") from error
+    if moment.tzinfo is None:
+        raise WrongField(where, f"{text!r} has no offset from UTC; write Z or +01:00 after it")
+    return utc
 
 
 def _date(value: object, where: str) -> date:

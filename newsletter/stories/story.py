@@ -114,7 +114,7 @@ class Story:
     @property
     def key(self) -> str:
         """The public id: 16 hex characters that follow from (source, guid) alone."""
-        return hashlib.sha256(f"{self.source}\n{self.guid}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.source}\n{self.guid}".encode("utf-8", "replace")).hexdigest()[:16]
 
     def digest(self) -> str:
         """SHA-256 over everything but `group`: equal digests mean nothing was changed."""

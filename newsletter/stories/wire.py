@@ -49,6 +49,7 @@ __all__ = [
 ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 FEED_FILES: Final = frozenset({".rss", ".xml", ".atom", ".rdf", ".json", ".feed", ".csv"})
 MANUSCRIPTS: Final = frozenset({".md", ".markdown"})
+OWN: Final = MANUSCRIPTS | {".json", ".csv"}
 CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 # Clocks of newsrooms differ; a date further ahead is a mistake, and would keep a story newest for ever.
 MOST_AHEAD: Final = timedelta(days=1)
@@ -110,6 +111,9 @@ def pull(
     for part in parts:
         try:
             feed = _feed(part, settings, defaults)
+            # Our own people mean the dates they write; feeds only claim them.
+            if part.files[0].suffix.lower() not in OWN:
+                feed = _dated(feed, now)
             with database.transaction() as session:
                 pulled.append(
                     _keep(part.source, feed, store(session, feed.stories, settings, now, place=str(part.place)))
@@ -250,7 +254,7 @@ def _bytes(file: Path, settings: Wire) -> bytes:
 
 
 def _dated(feed: Feed, now: datetime) -> Feed:
-    """Without dates that lie in the future, as an address on the web may claim and our own people may mean."""
+    """Without dates that lie in the future."""
     return replace(feed, stories=tuple(_not_ahead(story, now) for story in feed.stories))
 
 
