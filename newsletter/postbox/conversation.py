@@ -91,7 +91,7 @@ class Conversation(SMTP):
         )
         self._desk = desk
         self._letters = 0
-        self._greeting = ""
+        self._greeting: str | None = None
 
     async def _handle_client(self) -> None:
         task = asyncio.current_task()
@@ -107,8 +107,8 @@ class Conversation(SMTP):
 
     async def push(self, status: _Text) -> None:
         """Say `status`; the script's banner stands in for aiosmtpd's, which is hard-wired."""
-        if self._greeting:
-            greeting, self._greeting = self._greeting, ""
+        if self._greeting is not None:
+            greeting, self._greeting = self._greeting, None
             await super().push(greeting)
             return
         await super().push(status)
