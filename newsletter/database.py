@@ -73,8 +73,10 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
-        """A session for reading: it takes no write lock, and nothing it changes is kept."""
-        with _plain_errors(), self.engine.connect().execution_options(reading=True) as connection:
+        """A session for reading one moment's state: it takes no write lock, and nothing it changes is kept."""
+        # SQLite's readers have a snapshot anyway; PostgreSQL's would see each other statement's own.
+        steady = {"isolation_level": "REPEATABLE READ"} if self.dialect == "postgresql" else {}
+        with _plain_errors(), self.engine.connect().execution_options(reading=True, **steady) as connection:
             with Session(connection, expire_on_commit=False, autoflush=False) as session:
                 yield session
 

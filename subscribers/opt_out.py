@@ -98,9 +98,12 @@ def unsubscribe(session: Session, keys: Keys, token: str, now: datetime, method:
 
 
 def unsubscribe_address(
-    session: Session, keys: Keys, address: Address, newsletter: str | None, by: str, reason: str, now: datetime
+    session: Session, keys: Keys, address: Address, newsletter: str | None, evidence: Evidence, now: datetime
 ) -> int:
-    """End an address's subscription to one newsletter or to all, as the desk was asked to; returns how many ended."""
+    """End an address's subscription to one newsletter or to all, as the desk was asked to; returns how many ended.
+
+    `evidence` says by whom and how the holder asked, such as `Evidence(method="desk", by="ana", reason="phoned")`.
+    """
     consent.lock(session)
     fingerprint = keys.fingerprint(address)
     known = registry.subscriptions_of(session, [fingerprint])
@@ -109,7 +112,7 @@ def unsubscribe_address(
         kind=Kind.WITHDRAWN,
         reason=EndReason.WITHDRAWN,
         actor=Actor.DESK,
-        evidence=Evidence(method="desk", by=by, reason=reason),
+        evidence=evidence,
     )
     requests.close(session, fingerprint, None if newsletter is None else [newsletter])
     return _end(session, keys, mine, ending, now)

@@ -137,11 +137,11 @@ def _verify(letters: Path, accepted: int) -> Outcome:
     for file in files:
         with file.open("rb") as data:
             recipients.add(email.message_from_binary_file(data, policy=email.policy.compat32)["To"])
-    if not len(files) == len(recipients) == accepted:
-        raise NewsletterError(
-            f"{accepted} accepted, but {len(files)} letters for {len(recipients)} inboxes are in {letters}"
-        )
-    house.stdout.print(f"the postbox     {len(files)} letters, one for each of {len(recipients)} inboxes")
+    if len(recipients) != accepted:
+        raise NewsletterError(f"{accepted} accepted, but letters for {len(recipients)} inboxes are in {letters}")
+    # Only a demo that was killed and repeated may have sent some twice; `edition status` lists them as uncertain.
+    twice = len(files) - len(recipients)
+    house.stdout.print(f"the postbox     {len(files)} letters for {len(recipients)} inboxes, {twice} of them twice")
     return Outcome(letters=len(files), recipients=len(recipients), sample=files[0])
 
 

@@ -11,7 +11,7 @@ from newsletter.cli import house
 from newsletter.cli.house import ByOption, House, JSONOption, NewsletterOption
 from newsletter.cli.progress import bar
 from newsletter.config import Newsletter
-from subscribers import Address, Imported, ImportJob, ImportRefused, SuppressionReason
+from subscribers import Address, Evidence, Imported, ImportJob, ImportRefused, SuppressionReason
 
 subscriber = typer.Typer(
     help="Subscribers: import, show, unsubscribe, suppress.", no_args_is_help=True, rich_markup_mode=None
@@ -96,9 +96,9 @@ def unsubscribe(
     with house.opened() as one:
         key = one.newsletter(newsletter).key if newsletter else None
         with one.database.transaction() as session:
-            count = subscribers.unsubscribe_address(
-                session, keys(one), Address.parse(address), key, by=by, reason=reason, now=house.clock()
-            )
+            evidence = Evidence(method="desk", by=by, reason=reason)
+            who = Address.parse(address)
+            count = subscribers.unsubscribe_address(session, keys(one), who, key, evidence, house.clock())
     house.say(f"{count} subscription{'s' * (count != 1)} ended")
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+import subscribers
 from newsletter.config import Config
 from newsletter.database import Database
 from newsletter.errors import NewsletterError
@@ -31,7 +32,11 @@ def run(database: Database, config: Config, vault: Vault, clock: Callable[[], da
     def pull() -> None:
         _guarded(lambda: _pull(database, config, clock()))
 
+    def prune() -> None:
+        _guarded(lambda: _prune(database, clock()))
+
     alarm_clock.add_job(tick, "cron", second="0,15,30,45", **once)
+    alarm_clock.add_job(prune, "interval", hours=1, **once)
     if config.sources:
         alarm_clock.add_job(pull, "interval", minutes=config.wire.pull_minutes, **once)
     alarm_clock.start()
@@ -39,6 +44,12 @@ def run(database: Database, config: Config, vault: Vault, clock: Callable[[], da
         stop.wait()
     finally:
         alarm_clock.shutdown(wait=True)
+
+
+def _prune(database: Database, now: datetime) -> None:
+    """Forget the sign-ups nobody confirmed; the ledger keeps that they were asked for."""
+    with database.transaction() as session:
+        subscribers.prune(session, now)
 
 
 def _pull(database: Database, config: Config, now: datetime) -> None:

@@ -15,7 +15,7 @@ from newsletter.editions import store
 from newsletter.editions.edition import revise
 from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError
-from subscribers import Address, SuppressionReason
+from subscribers import Address, Evidence, SuppressionReason
 from tests.builders import make_edition
 from tests.delivery.builders import counts
 from tests.delivery.newsroom import (
@@ -66,7 +66,9 @@ def test_whoever_may_not_be_written_to_is_excluded_and_counted(database: Databas
     subscribe(database, 5, now)
     with database.transaction() as session:
         subscribers.suppress(session, KEYS, Address.parse(address(1)), SuppressionReason.DESK, "test", now)
-        subscribers.unsubscribe_address(session, KEYS, Address.parse(address(2)), None, "test", "asked", now)
+        subscribers.unsubscribe_address(
+            session, KEYS, Address.parse(address(2)), None, Evidence(method="desk", by="test", reason="asked"), now
+        )
     approve(database, CONFIG, now)
     mailing = ring(database, CONFIG, now)
     assert counts(database, mailing) == {"waiting": 3}

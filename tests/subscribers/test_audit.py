@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 import subscribers
 from newsletter.database import Database
-from subscribers import Address, Broken, Keys, SuppressionReason, Verdict, registry, requests
+from subscribers import Address, Broken, Evidence, Keys, SuppressionReason, Verdict, registry, requests
 from subscribers.consent import append, stored
 from subscribers.evidence import Kind
 from subscribers.keyring import Sealed
@@ -202,7 +202,12 @@ def test_building_on_a_forged_head_does_not_make_it_genuine_and_people_can_still
         entry=entry,
     )
     with ledger.transaction() as session:
-        assert subscribers.unsubscribe_address(session, KEYS, Address.parse(ADDRESSES[0]), None, "ed", "", now) == 1
+        assert (
+            subscribers.unsubscribe_address(
+                session, KEYS, Address.parse(ADDRESSES[0]), None, Evidence(method="desk", by="ed", reason=""), now
+            )
+            == 1
+        )
     assert not verdict(ledger).ok
 
 

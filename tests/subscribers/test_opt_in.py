@@ -12,6 +12,7 @@ from newsletter.database import Database
 from subscribers import (
     Address,
     Dropped,
+    Evidence,
     ExpiredToken,
     InvalidToken,
     Keys,
@@ -169,7 +170,12 @@ def test_an_old_confirmation_link_does_not_undo_a_withdrawal(database: Database,
     confirm(database, confirmation, now)
     _leave(database, subscribe(database, now + 2 * DAY, newsletter="evening"), now + 2 * DAY)
     with database.transaction() as session:
-        assert subscribers.unsubscribe_address(session, KEYS, ANNA, None, "desk", "asked by phone", now) == 1
+        assert (
+            subscribers.unsubscribe_address(
+                session, KEYS, ANNA, None, Evidence(method="desk", by="desk", reason="asked by phone"), now
+            )
+            == 1
+        )
     with pytest.raises(InvalidToken):
         confirm(database, confirmation, now)
 

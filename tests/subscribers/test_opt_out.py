@@ -6,7 +6,7 @@ import pytest
 
 import subscribers
 from newsletter.database import Database
-from subscribers import Address, InvalidToken, Keys, NotSubscribed, State, SuppressionReason, Unsubscribed
+from subscribers import Address, Evidence, InvalidToken, Keys, NotSubscribed, State, SuppressionReason, Unsubscribed
 from subscribers.tokens import Purpose
 from tests.subscribers.people import KEYS, letter, state, subscribe
 
@@ -109,10 +109,30 @@ def test_the_desk_ends_one_newsletter_or_all_and_says_who_asked(database: Databa
     subscribe(database, now)
     subscribe(database, now, newsletter="evening")
     with database.transaction() as session:
-        assert subscribers.unsubscribe_address(session, KEYS, ANNA, "evening", "ed", "phoned", now) == 1
-        assert subscribers.unsubscribe_address(session, KEYS, ANNA, "evening", "ed", "phoned", now) == 0
-        assert subscribers.unsubscribe_address(session, KEYS, ANNA, None, "ed", "wrote", now) == 1
-        assert subscribers.unsubscribe_address(session, KEYS, Address.parse("no@example.org"), None, "ed", "", now) == 0
+        assert (
+            subscribers.unsubscribe_address(
+                session, KEYS, ANNA, "evening", Evidence(method="desk", by="ed", reason="phoned"), now
+            )
+            == 1
+        )
+        assert (
+            subscribers.unsubscribe_address(
+                session, KEYS, ANNA, "evening", Evidence(method="desk", by="ed", reason="phoned"), now
+            )
+            == 0
+        )
+        assert (
+            subscribers.unsubscribe_address(
+                session, KEYS, ANNA, None, Evidence(method="desk", by="ed", reason="wrote"), now
+            )
+            == 1
+        )
+        assert (
+            subscribers.unsubscribe_address(
+                session, KEYS, Address.parse("no@example.org"), None, Evidence(method="desk", by="ed", reason=""), now
+            )
+            == 0
+        )
         last = subscribers.show(session, KEYS, ANNA).events[-1]
     assert dict(last.evidence) == {"at": "2026-11-23T05:00:00.000Z", "by": "ed", "method": "desk", "reason": "wrote"}
 
