@@ -1,5 +1,6 @@
-"""The application: the routes as a list, one middleware, one mapping of errors; and the server that runs it."""
+"""The application: its routes, what every answer carries, one mapping of errors; and the server that runs it."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -8,7 +9,9 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from newsletter.config import Config
 from newsletter.database import Database
@@ -16,32 +19,81 @@ from newsletter.errors import NewsletterError
 from newsletter.vault import Vault
 from newsletter.web import archive, desk, public
 from newsletter.web.desk import NotLoggedIn
-from newsletter.web.pages import HEADERS, Pages
-from subscribers import SubscribersError
+from newsletter.web.pages import HEADERS, SORRY, Pages
+from subscribers import InvalidToken, SubscribersError
 
 MAX_BODY_BYTES: Final = 100_000
+MAX_FIELDS: Final = 50
 GRACE_SECONDS: Final = 5
+log = logging.getLogger("world_brief.web")
 
 
-def application(pages: Pages) -> FastAPI:
+class Manners:
+    """Around the whole application, its own error pages included: security headers, and HEAD as GET without a body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        bodiless = scope["method"] == "HEAD"
+
+        async def with_manners(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            elif bodiless and message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        if bodiless:
+            scope["method"] = "GET"
+        await self.app(scope, receive, with_manners)
+
+
+def application(pages: Pages) -> ASGIApp:
     """Every page of one installation. The schema pages are off: there is no public API yet."""
-    app = FastAPI(title="World Brief", docs_url=None, redoc_url=None, openapi_url=None, max_body_size=MAX_BODY_BYTES)
+    app = FastAPI(
+        title="World Brief",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        max_body_size=MAX_BODY_BYTES,
+        form_limits={"max_fields": MAX_FIELDS, "max_files": 0},
+    )
     app.include_router(public.routes(pages))
     app.include_router(archive.routes(pages))
     app.include_router(desk.routes(pages))
+    _house(app, pages)
+    _sorry(app, pages)
+    return Manners(app)
 
+
+def _house(app: FastAPI, pages: Pages) -> None:
     @app.get(pages.style_name)
     def style() -> Response:
-        return Response(
-            pages.style,
-            media_type="text/css",
-            headers={**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"},
-        )
+        keep = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(pages.style, media_type="text/css", headers=keep)
 
     @app.get("/healthz")
     def healthy() -> Response:
         with pages.database.snapshot():
             return PlainTextResponse("ok\n")
+
+    @app.get("/favicon.ico")
+    def no_icon() -> Response:
+        return Response(status_code=204)
+
+    @app.get("/robots.txt")
+    def robots() -> Response:
+        return PlainTextResponse("User-agent: *\nDisallow: /desk/\nDisallow: /u/\nDisallow: /confirm/\n")
+
+
+def _sorry(app: FastAPI, pages: Pages) -> None:
+    """The page for every error, and its status."""
 
     @app.exception_handler(NotLoggedIn)
     def to_login(_request: Request, _error: Exception) -> Response:
@@ -54,15 +106,24 @@ def application(pages: Pages) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     def unknown(_request: Request, error: HTTPException) -> Response:
-        if error.status_code == 404:
-            return pages.page("sorry", 404, title="There is no such page", said="")
-        return pages.page("sorry", error.status_code, title="That did not work", said=str(error.detail))
+        title, said = SORRY.get(error.status_code, ("That did not work", str(error.detail)))
+        answer = pages.page("sorry", error.status_code, title=title, said=said)
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_request: Request, _error: RequestValidationError) -> Response:
-        return pages.page("sorry", 422, title="That form was not filled in as it can be", said="")
+    def invalid(_request: Request, error: RequestValidationError) -> Response:
+        if any(one["loc"][0] == "path" for one in error.errors()):
+            return pages.sorry(InvalidToken())
+        return pages.page("sorry", 422, title="That form was not filled in as it can be", said="Please go back to it.")
 
-    return app
+    @app.exception_handler(Exception)
+    def broken(request: Request, error: Exception) -> Response:
+        # The route, never the path: paths carry tokens.
+        route = request.scope.get("route")
+        log.error("%s %s: %s", request.method, getattr(route, "path", "?"), type(error).__name__)
+        title, said = SORRY[500]
+        return pages.page("sorry", 500, title=title, said=said)
 
 
 def serve(database: Database, config: Config, vault: Vault, clock: Callable[[], datetime]) -> None:
@@ -75,5 +136,7 @@ def serve(database: Database, config: Config, vault: Vault, clock: Callable[[], 
         log_level="warning",
         access_log=False,
         server_header=False,
+        # Nobody has been told to be our proxy, so what a header says of the caller is what the caller says.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -17,10 +17,18 @@ from subscribers import InvalidToken
 # A letter's HTML carries its style in itself; nothing in it may run, or be fetched from elsewhere.
 LETTER_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; sandbox allow-top-navigation-by-user-activation allow-popups"
+    "frame-ancestors 'none'; sandbox allow-top-navigation-by-user-activation allow-popups "
+    "allow-popups-to-escape-sandbox"
 )
+# A sandboxed page may not ask for an opener policy, and what it opens must be free of the sandbox.
+LETTER: Final = HEADERS | {"Content-Security-Policy": LETTER_POLICY, "Cross-Origin-Opener-Policy": "unsafe-none"}
+KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+MOST_LISTED: Final = 260  # a year of weekdays
 PICTURE: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,120}\.(?:jpg|jpeg|png|gif)")
-KEEP: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+# Webmail shows a letter's pictures on pages of its own.
+SHARED: Final = HEADERS | {"Cache-Control": "public, max-age=86400", "Cross-Origin-Resource-Policy": "cross-origin"}
+# A letter links to its own page while its mailing still runs.
+PUBLIC: Final = frozenset({State.SENDING, State.SENT})
 
 
 def routes(pages: Pages) -> APIRouter:
@@ -30,42 +38,49 @@ def routes(pages: Pages) -> APIRouter:
     @router.get("/archive/")
     def everything() -> Response:
         with pages.database.snapshot() as session:
-            records = [record for record in store.listing(session, limit=200) if record.state is State.SENT]
+            records = [record for record in store.listing(session, limit=MOST_LISTED) if record.state is State.SENT]
         return pages.page("archive", records=records)
 
     @router.get("/archive/{newsletter}/{on}.txt")
     def plain(newsletter: str, on: date) -> Response:
         record = _sent(pages, newsletter, on)
-        return PlainTextResponse(letter(pages, record)[1], headers=HEADERS) if record else pages.sorry(InvalidToken())
+        if record is None:
+            return pages.sorry(InvalidToken())
+        return PlainTextResponse(_letter(pages, record)[1], headers=HEADERS)
 
     @router.get("/archive/{newsletter}/{on}")
     def edition(newsletter: str, on: date) -> Response:
         record = _sent(pages, newsletter, on)
         if record is None:
             return pages.sorry(InvalidToken())
-        headers = HEADERS | {"Content-Security-Policy": LETTER_POLICY}
-        return HTMLResponse(letter(pages, record)[0], headers=headers)
+        return HTMLResponse(_letter(pages, record)[0], headers=LETTER)
 
     @router.get("/media/{name}")
     def picture(name: str) -> Response:
         file = pages.media / name
         if not PICTURE.fullmatch(name) or not file.is_file():
             return pages.sorry(InvalidToken())
-        return FileResponse(file, headers=HEADERS | KEEP)
+        return FileResponse(file, headers=SHARED)
 
     return router
 
 
-def letter(pages: Pages, record: EditionRecord) -> tuple[str, str]:
-    """The HTML and text that were approved, with nobody's blanks and the pictures of this server."""
+def local_pictures(html: str, site: str) -> str:
+    """The letter with its pictures from this server, whatever address it is reached by."""
+    return html.replace(f'src="{site}/media/', 'src="/media/')
+
+
+def _letter(pages: Pages, record: EditionRecord) -> tuple[str, str]:
+    """The HTML and text that were approved, with nobody's blanks."""
     with pages.database.snapshot() as session:
-        document = store.frozen_of(session, record.id)
-    html, text = proof.neutral(proof.from_bytes(document))
-    base = pages.config.site.base_url.rstrip("/")
-    return html.replace(f'src="{base}/media/', 'src="/media/'), text
+        shown = proof.from_bytes(store.frozen_of(session, record.id))
+    html, text = proof.neutral(shown)
+    return local_pictures(html, shown.site), text
 
 
 def _sent(pages: Pages, newsletter: str, on: date) -> EditionRecord | None:
+    if not KEY.fullmatch(newsletter):
+        return None
     with pages.database.snapshot() as session:
         record = store.load(session, newsletter, on)
-    return record if record and record.state is State.SENT else None
+    return record if record and record.state in PUBLIC else None

@@ -1,6 +1,8 @@
-"""The editors' pages: log in, see the editions, look at a proof as readers will, read its findings, approve, hold."""
+"""The editors' pages: log in, see the editions, look at a proof as readers will, read its findings, and decide.
 
-from collections.abc import Callable
+What the pages show is drawn here; what a button does stands in `deeds`.
+"""
+
 from datetime import date, datetime, timedelta
 from typing import Annotated, Final
 
@@ -8,39 +10,53 @@ from fastapi import APIRouter, Form, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 
 from newsletter.config import Newsletter
 from newsletter.delivery import ledger
 from newsletter.desk import accounts
 from newsletter.desk.accounts import Account, Role
 from newsletter.editions import store
-from newsletter.editions.store import EditionRecord, Override
-from newsletter.editions.workflow import Event
+from newsletter.editions.store import EditionRecord
+from newsletter.editions.workflow import State
 from newsletter.errors import AccountError, EditionError, IllegalMove, NotReady
 from newsletter.rendering import preflight, proof
 from newsletter.rendering.press import required
+from newsletter.rendering.proof import Proof
 from newsletter.scheduling import routine, timetable
-from newsletter.web.archive import LETTER_POLICY
-from newsletter.web.pages import HEADERS, PRIVATE, Pages, same_origin
+from newsletter.web.archive import LETTER, LETTER_POLICY, local_pictures
+from newsletter.web.deeds import DEEDS, Order
+from newsletter.web.pages import HEADERS, PRIVATE, Pages, network, same_origin, secure
 
 COOKIE: Final = "worldbrief_desk"
 DESK: Final = HEADERS | PRIVATE
-FRAME: Final = {
-    **DESK,
-    "Content-Security-Policy": LETTER_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'"),
-}
+FRAMED: Final = LETTER_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
+# Whoever looks at a proof must see its dark side by day and its light side at night.
+SCHEMES: Final = {"light": "not all", "dark": "all"}
+DARK_QUERIES: Final = ("(prefers-color-scheme:dark)", "(prefers-color-scheme: dark)")
 UPCOMING: Final = 5
-REFUSALS: Final = (NotReady, IllegalMove)
-Deed = Callable[[Pages, Newsletter, date, Account, FormData], None]
+LISTED: Final = 60
+LOGINS_PER_HOUR: Final = 60
+# What can still be changed is inspected; what has left the house is history.
+OPEN: Final = frozenset({State.IN_REVIEW, State.APPROVED, State.SCHEDULED, State.HELD})
+FORM_FIELDS: Final = 50
 
 
 class NotLoggedIn(Exception):
     """The desk was asked for without a session."""
 
 
-def routes(pages: Pages) -> APIRouter:  # noqa: C901, PLR0915 -- a list of short routes
+def routes(pages: Pages) -> APIRouter:
     """The desk's routes of one installation."""
     router = APIRouter(prefix="/desk")
+    _door(router, pages)
+    _rooms(router, pages)
+    return router
+
+
+def _door(router: APIRouter, pages: Pages) -> None:
+    def ask_again(status: int, problem: str) -> Response:
+        return pages.page("desk_login", status, headers=DESK, problem=problem, anybody=True)
 
     @router.get("/login")
     def ask() -> Response:
@@ -56,17 +72,24 @@ def routes(pages: Pages) -> APIRouter:  # noqa: C901, PLR0915 -- a list of short
     ) -> Response:
         if not same_origin(request, pages.config.site.base_url):
             raise AccountError("this form was not posted from the desk")
+        if not pages.limits.take(f"desk {network(request)}", pages.clock(), LOGINS_PER_HOUR):
+            return ask_again(429, "Too many tries from your network. Please try again in an hour.")
         lifetime = timedelta(hours=pages.config.web.session_hours)
         with pages.database.transaction() as session:
-            opened = accounts.log_in(session, name, password, pages.clock(), lifetime)
+            known = name if name.isprintable() else ""
+            opened = accounts.log_in(session, known, password, pages.clock(), lifetime)
         if opened is None:
             problem = "That name and password do not fit, or the account has to wait a while after failed tries."
-            return pages.page("desk_login", 401, headers=DESK, problem=problem, anybody=True)
+            return ask_again(401, problem)
         answer = RedirectResponse("/desk/", 303, headers=DESK)
-        secure = request.url.scheme == "https"
-        seconds = int(lifetime.total_seconds())
         answer.set_cookie(
-            COOKIE, opened[1], max_age=seconds, path="/desk", secure=secure, httponly=True, samesite="lax"
+            COOKIE,
+            opened[1],
+            max_age=int(lifetime.total_seconds()),
+            path="/desk",
+            secure=secure(request, pages.config.site.base_url),
+            httponly=True,
+            samesite="lax",
         )
         return answer
 
@@ -83,12 +106,15 @@ def routes(pages: Pages) -> APIRouter:  # noqa: C901, PLR0915 -- a list of short
         answer.delete_cookie(COOKIE, path="/desk")
         return answer
 
+
+def _rooms(router: APIRouter, pages: Pages) -> None:
     @router.get("/")
     def editions(request: Request) -> Response:
         account, token = _who(pages, request)
         with pages.database.snapshot() as session:
-            records = store.listing(session, limit=60)
-        return _page(pages, "desk_editions", account, token, records=records, upcoming=_upcoming(pages, records))
+            records = store.listing(session, limit=LISTED)
+        upcoming = _upcoming(pages, records)
+        return _page(pages, "desk_editions", account, token, records=records, upcoming=upcoming)
 
     @router.get("/{newsletter}/{on}")
     def edition(request: Request, newsletter: str, on: date) -> Response:
@@ -98,83 +124,32 @@ def routes(pages: Pages) -> APIRouter:  # noqa: C901, PLR0915 -- a list of short
     @router.get("/{newsletter}/{on}/proof")
     def frame(request: Request, newsletter: str, on: date, scheme: str = "light", images: str = "on") -> Response:
         _who(pages, request)
-        with pages.database.snapshot() as session:
-            record = required(session, newsletter, on)
-            sight = routine.press(pages.config, _paper(pages, newsletter)).see(session, record, pages.clock())
-        html, _text = proof.neutral(sight.proof)
-        return HTMLResponse(_as_seen(pages, html, scheme=scheme, images=images), headers=FRAME)
+        shown = _proof(pages, _paper(pages, newsletter), on)
+        html = local_pictures(proof.neutral(shown)[0], shown.site)
+        policy = FRAMED if images == "on" else FRAMED.replace("img-src 'self'", "img-src 'none'")
+        headers = LETTER | PRIVATE | {"Content-Security-Policy": policy}
+        return HTMLResponse(_under(html, "dark" if scheme == "dark" else "light"), headers=headers)
 
     @router.get("/{newsletter}/{on}/text")
     def text(request: Request, newsletter: str, on: date) -> Response:
         _who(pages, request)
-        with pages.database.snapshot() as session:
-            record = required(session, newsletter, on)
-            sight = routine.press(pages.config, _paper(pages, newsletter)).see(session, record, pages.clock())
-        return PlainTextResponse(proof.neutral(sight.proof)[1], headers=FRAME)
+        shown = _proof(pages, _paper(pages, newsletter), on)
+        headers = LETTER | PRIVATE | {"Content-Security-Policy": FRAMED}
+        return PlainTextResponse(proof.neutral(shown)[1], headers=headers)
 
     @router.post("/{newsletter}/{on}/{action}")
     async def act(request: Request, newsletter: str, on: date, action: str) -> Response:
-        if action not in ACTIONS:
-            raise EditionError(newsletter, on, f"nobody can {action!r} an edition")
-        needed, deed = ACTIONS[action]
+        if action not in DEEDS:
+            raise HTTPException(404)
+        needed, deed = DEEDS[action]
         form, account, token = await _posted(pages, request, needed)
         paper = _paper(pages, newsletter)
-
-        def do() -> Response:
-            deed(pages, paper, on, account, form)
-            return RedirectResponse(f"/desk/{newsletter}/{on}", 303, headers=DESK)
-
+        order = Order(newsletter=paper, on=on, by=account.name, form=form)
         try:
-            return await run_in_threadpool(do)
-        except (EditionError, *REFUSALS) as error:
+            await run_in_threadpool(deed, pages, order)
+        except (EditionError, IllegalMove, NotReady) as error:
             return await run_in_threadpool(_edition_page, pages, account, token, paper, on, str(error))
-
-    return router
-
-
-def _build(pages: Pages, paper: Newsletter, on: date, account: Account, _form: FormData) -> None:
-    routine.build(pages.database, pages.config, paper, on, account.name, pages.clock())
-
-
-def _edit(pages: Pages, paper: Newsletter, on: date, account: Account, form: FormData) -> None:
-    with pages.database.snapshot() as session:
-        record = required(session, paper.key, on)
-    subject, preheader = str(form.get("subject", "")), str(form.get("preheader", ""))
-    routine.revise(pages.database, record, account.name, pages.clock(), subject=subject, preheader=preheader)
-
-
-def _approve(pages: Pages, paper: Newsletter, on: date, account: Account, form: FormData) -> None:
-    reason = str(form.get("reason", "")).strip()
-    rules = [str(rule) for rule in form.getlist("override")]
-    if rules and not reason:
-        raise EditionError(paper.key, on, "an override needs a reason; nothing was approved")
-    press = routine.press(pages.config, paper)
-    with pages.database.snapshot() as session:
-        record = required(session, paper.key, on)
-        seen = press.see(session, record, pages.clock()).digest
-    if str(form.get("digest", "")) != seen:
-        raise EditionError(paper.key, on, "changed since this page was opened; look at it again before approving")
-    overrides = [Override(rule=rule, by=account.name, reason=reason) for rule in rules]
-    press.approve(pages.database, record, account.name, pages.clock(), overrides)
-
-
-def _move(event: Event) -> Deed:
-    def deed(pages: Pages, paper: Newsletter, on: date, account: Account, form: FormData) -> None:
-        with pages.database.transaction() as session:
-            record = required(session, paper.key, on)
-            store.move(session, record.id, event, account.name, pages.clock(), str(form.get("reason", "")))
-
-    return deed
-
-
-ACTIONS: Final[dict[str, tuple[Role, Deed]]] = {
-    "build": (Role.EDITOR, _build),
-    "edit": (Role.EDITOR, _edit),
-    "approve": (Role.PUBLISHER, _approve),
-    "hold": (Role.EDITOR, _move(Event.HOLD)),
-    "release": (Role.PUBLISHER, _move(Event.RELEASE)),
-    "kill": (Role.PUBLISHER, _move(Event.KILL)),
-}
+        return RedirectResponse(f"/desk/{paper.key}/{on}", 303, headers=DESK)
 
 
 def _edition_page(
@@ -182,26 +157,36 @@ def _edition_page(
 ) -> Response:
     with pages.database.snapshot() as session:
         record = store.load(session, paper.key, on)
-        built = record is not None and record.edition is not None
-        sight = routine.press(pages.config, paper).see(session, record, pages.clock()) if record and built else None
+        sight = None
+        if record is not None and record.state in OPEN and record.edition is not None:
+            # Before an approval, inspected as if whoever looks gave it: two people may be required.
+            approver = account.name if record.state is State.IN_REVIEW else ""
+            sight = routine.press(pages.config, paper).see(session, record, pages.clock(), approver=approver)
         history = store.history(session, record.id) if record else []
         mailing = ledger.mailing_of(session, paper.key, on)
-        sums = ledger.accounts(session, mailing.id) if mailing else None
+        counts = ledger.accounts(session, mailing) if mailing is not None else None
     findings = sight.findings if sight else ()
-    values = {
-        "newsletter": paper,
-        "on": on,
-        "record": record,
-        "edition": record.edition if record else None,
-        "digest": sight.digest if sight else "",
-        "findings": findings,
-        "blocking": preflight.blocking(findings),
-        "history": history,
-        "accounts": sums,
-        "skipped": timetable.skipped(paper, on),
-        "problem": problem,
-    }
-    return _page(pages, "desk_edition", account, token, status=409 if problem else 200, **values)
+    return _page(
+        pages,
+        "desk_edition",
+        account,
+        token,
+        status=409 if problem else 200,
+        newsletter=paper,
+        on=on,
+        record=record,
+        edition=record.edition if record else None,
+        digest=sight.digest if sight else "",
+        findings=findings,
+        blocking=preflight.blocking(findings),
+        titles={rule.id: rule.title for rule in preflight.RULES},
+        history=history[::-1],
+        accounts=counts,
+        counts=ledger.states(counts) if counts else {},
+        skipped=timetable.skipped(paper, on),
+        may={action: account.role.may(needed) for action, (needed, _deed) in DEEDS.items()},
+        problem=problem,
+    )
 
 
 def _page(pages: Pages, name: str, account: Account, token: str, status: int = 200, **values: object) -> Response:
@@ -220,11 +205,12 @@ def _who(pages: Pages, request: Request) -> tuple[Account, str]:
 
 async def _posted(pages: Pages, request: Request, needed: Role) -> tuple[FormData, Account, str]:
     """The form of a request that came from this desk, by somebody who may do it; raises otherwise."""
+    if not same_origin(request, pages.config.site.base_url):
+        raise AccountError("this form was not posted from the desk")
     account, token = await run_in_threadpool(_who, pages, request)
-    form = await request.form()
-    genuine = accounts.same(str(form.get("form_token", "")), accounts.form_token(pages.form_key, token))
-    if not genuine or not same_origin(request, pages.config.site.base_url):
-        raise AccountError("this form was not posted from the desk, or is too old; open the page again")
+    form = await request.form(max_fields=FORM_FIELDS, max_files=0)
+    if not accounts.same(str(form.get("form_token", "")), accounts.form_token(pages.form_key, token)):
+        raise AccountError("this form is too old, or not one of the desk's; open the page again")
     if not account.role.may(needed):
         raise AccountError(f"this needs the role {needed}; {account.name} is {account.role}")
     return form, account, token
@@ -233,12 +219,23 @@ async def _posted(pages: Pages, request: Request, needed: Role) -> tuple[FormDat
 def _paper(pages: Pages, key: str) -> Newsletter:
     paper = pages.config.newsletters.get(key)
     if paper is None:
-        raise AccountError(f"there is no newsletter {key!r}")
+        raise HTTPException(404)
     return paper
 
 
+def _proof(pages: Pages, paper: Newsletter, on: date) -> Proof:
+    """What was approved, or else what would be approved now."""
+    with pages.database.snapshot() as session:
+        record = required(session, paper.key, on)
+        if record.approval is not None:
+            return proof.from_bytes(store.frozen_of(session, record.id))
+    if record.edition is None:
+        raise HTTPException(404)
+    return proof.prove(routine.press(pages.config, paper).template, record.edition, paper, pages.config.site)
+
+
 def _upcoming(pages: Pages, records: list[EditionRecord]) -> list[tuple[Newsletter, date, datetime]]:
-    """The next slots that have no edition yet."""
+    """The next slots that have no edition yet, the soonest first."""
     there = {(record.newsletter, record.on) for record in records}
     coming: list[tuple[Newsletter, date, datetime]] = []
     for paper in pages.config.newsletters.values():
@@ -248,15 +245,12 @@ def _upcoming(pages: Pages, records: list[EditionRecord]) -> list[tuple[Newslett
             after = slots.send_at
             if (paper.key, slots.on) not in there:
                 coming.append((paper, slots.on, slots.send_at))
-    return coming
+    return sorted(coming, key=lambda one: (one[2], one[0].key))
 
 
-def _as_seen(pages: Pages, html: str, *, scheme: str, images: str) -> str:
-    """The proof under other eyes: dark as a client that honours it, or with its images blocked."""
-    base = pages.config.site.base_url.rstrip("/")
-    html = html.replace(f'src="{base}/media/', 'src="/media/' if images == "on" else 'src="/media/blocked/')
-    if scheme == "dark":
-        html = html.replace("@media (prefers-color-scheme: dark)", "@media all").replace(
-            "@media (prefers-color-scheme:dark)", "@media all"
-        )
-    return html
+def _under(html: str, scheme: str) -> str:
+    """The proof as a client in that colour scheme shows it, whatever the editor's own machine is set to."""
+    for query in DARK_QUERIES:
+        html = html.replace(f"@media {query}", f"@media {SCHEMES[scheme]}")
+    html = html.replace("color-scheme: light dark", f"color-scheme: {scheme}")
+    return html.replace('content="light dark"', f'content="{scheme}"')

@@ -1,6 +1,8 @@
 """What all pages share: the house they serve, the templates, the headers, and the one table from errors to statuses."""
 
 import hashlib
+import ipaddress
+import threading
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +10,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import jinja2
 from fastapi import Request
@@ -27,7 +31,7 @@ from newsletter.errors import (
 )
 from newsletter.rendering.template import TEMPLATES
 from newsletter.vault import Vault
-from subscribers import ExpiredToken, InvalidAddress, InvalidToken
+from subscribers import ExpiredToken, InvalidAddress, InvalidToken, NotSubscribed
 
 # Nothing but our own style sheet and pictures, and forms that go nowhere else.
 POLICY: Final = (
@@ -40,6 +44,7 @@ HEADERS: Final = {
     # `no-referrer` would make browsers send `Origin: null`, and our own forms would be refused.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 PRIVATE: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
@@ -48,6 +53,7 @@ STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (InvalidAddress, 422),
     (ExpiredToken, 410),
     (InvalidToken, 404),
+    (NotSubscribed, 409),
     (NotReady, 409),
     (IllegalMove, 409),
     (EditionError, 409),
@@ -58,21 +64,37 @@ STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (subscribers.SubscribersError, 400),
 )
 
+# What is said instead of the error's own words, which could tell a stranger something.
+SORRY: Final[Mapping[int, tuple[str, str]]] = {
+    404: ("There is nothing here", "The link may have been cut in two by a mail program: try to copy the whole of it."),
+    410: ("This link has expired", "Sign up again on the front page, and a new letter is sent."),
+    500: ("That did not work", "The fault is ours, and it has been noted. Please try again in a moment."),
+    503: ("Please try again in a moment", "Nothing was changed."),
+}
+
+# Beyond so many networks in an hour all new ones count as one: memory is bounded, whoever posts.
+MOST_NETWORKS: Final = 50_000
+OTHERS: Final = "others"
+
 
 class Limits:
     """Counts posts by network and hour, in memory: enough for one process, and gone with it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._hour = -1
         self._counts: dict[str, int] = {}
 
     def take(self, network: str, now: datetime, most: int) -> bool:
         """Whether one more post of this network is within the hour's limit."""
         hour = int(now.timestamp() // 3600)
-        if hour != self._hour:
-            self._hour, self._counts = hour, {}
-        self._counts[network] = self._counts.get(network, 0) + 1
-        return self._counts[network] <= most
+        with self._lock:
+            if hour != self._hour:
+                self._hour, self._counts = hour, {}
+            if network not in self._counts and len(self._counts) >= MOST_NETWORKS:
+                network = OTHERS
+            self._counts[network] = self._counts.get(network, 0) + 1
+            return self._counts[network] <= most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +125,7 @@ class Pages:
             loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         one.globals.update(site=self.config.site, newsletters=self.config.newsletters, style=self.style_name)
+        one.filters.update(local=_local)
         return one
 
     @cached_property
@@ -132,6 +155,10 @@ class Pages:
         known = self.config.newsletters
         return known.get(key) if key else next(iter(known.values()), None)
 
+    def named(self, key: str) -> Newsletter:
+        """The newsletter of a subscription: who leaves one that has been closed can still leave it."""
+        return self.config.newsletters.get(key) or Newsletter(key=key, name=key, sender_address="")
+
     def page(
         self, name: str, status: int = 200, *, headers: Mapping[str, str] = HEADERS, **values: object
     ) -> HTMLResponse:
@@ -142,19 +169,21 @@ class Pages:
     def sorry(self, error: Exception) -> Response:
         """The page for an error a person can do something about."""
         status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
-        words = {404: "This link is not one of ours", 410: "This link has expired", 503: "Please try again in a moment"}
-        said = str(error) if status not in {404, 410, 503} else ""
-        return self.page(
-            "sorry", status, headers=HEADERS | PRIVATE, title=words.get(status, "That did not work"), said=said
-        )
+        title, said = SORRY.get(status, ("That did not work", str(error)))
+        return self.page("sorry", status, headers=HEADERS | PRIVATE, title=title, said=said)
 
 
 def network(request: Request) -> str:
     """The caller's network, coarse enough to name nobody: a /24 of IPv4, a /48 of IPv6."""
-    host = request.client.host if request.client else ""
-    if ":" in host:
-        return ":".join(host.split(":")[:3]) + "::/48"
-    return ".".join(host.split(".")[:3]) + ".0/24" if host.count(".") == 3 else "local"
+    try:
+        address = ipaddress.ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return "local"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ipaddress.ip_network((address, 48), strict=False))
+        address = address.ipv4_mapped
+    return str(ipaddress.ip_network((address, 24), strict=False))
 
 
 def same_origin(request: Request, base_url: str) -> bool:
@@ -162,8 +191,20 @@ def same_origin(request: Request, base_url: str) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in {"same-origin", "none"}
-    origin = request.headers.get("origin")
-    return origin is not None and origin in {
+    # A browser tells the Host it asked; a page of another site has another origin than that.
+    return request.headers.get("origin") in {
         base_url.rstrip("/"),
         f"{request.url.scheme}://{request.headers.get('host', '')}",
     }
+
+
+def secure(request: Request, base_url: str) -> bool:
+    """Whether the browser came by TLS, be it to a proxy in front of us that serves the public address."""
+    public = urlsplit(base_url)
+    return request.url.scheme == "https" or (
+        public.scheme == "https" and request.headers.get("host", "").lower() == public.netloc.lower()
+    )
+
+
+def _local(moment: datetime, zone: str) -> datetime:
+    return moment.astimezone(ZoneInfo(zone))
