@@ -14,7 +14,7 @@ from newsletter.config import Source
 from newsletter.errors import FeedError
 from newsletter.stories import feeds, wire
 from newsletter.stories.story import Story
-from newsletter.stories.wire import Pulled
+from newsletter.stories.wire import Changes, Pulled
 
 app = typer.Typer(help="The bank: pull, add, list and show stories.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -42,7 +42,11 @@ def pull(
                 _tell_error(error, as_json=as_json)
                 continue
             for each in pulled:
-                _tell(each, as_json=as_json)
+                if each.error:
+                    failed = True
+                    _tell_error(FeedError(each.source, each.error), as_json=as_json)
+                else:
+                    _tell(each, as_json=as_json)
     if failed:
         raise typer.Exit(1)
 
@@ -71,6 +75,32 @@ def add(
         _row(story, as_json=as_json)
     if feed.refused:
         raise typer.Exit(1)
+
+
+@app.command()
+def edit(
+    key: Annotated[str, typer.Argument(help="The story’s key, as `story list` prints it.")],
+    *,
+    headline: Annotated[str | None, typer.Option("--headline")] = None,
+    kicker: Annotated[str | None, typer.Option("--kicker", help="Two to five words above the headline.")] = None,
+    teaser: Annotated[str | None, typer.Option("--teaser", help="As in “where we’re looking at …”.")] = None,
+    summary: Annotated[str | None, typer.Option("--summary")] = None,
+    section: Annotated[str | None, typer.Option("--section", help="The section hint, such as lead or world.")] = None,
+    url: Annotated[str | None, typer.Option("--url")] = None,
+    checked_by: Annotated[str | None, typer.Option("--checked-by", help="Who answers for its facts.")] = None,
+) -> None:
+    """Say something of a story in place of its source; later pulls keep it. An edition takes it when it is built."""
+    changes = Changes(
+        headline=headline,
+        kicker=kicker,
+        teaser=teaser,
+        summary=summary,
+        section=section,
+        url=url,
+        checked_by=checked_by,
+    )
+    with house.opened() as one, one.database.transaction() as session:
+        _row(wire.revise(session, key, changes), as_json=False)
 
 
 @app.command("list")
@@ -119,7 +149,7 @@ def show(
 
 def _tell(pulled: Pulled, *, as_json: bool) -> None:
     if as_json:
-        house.answer(pulled)
+        house.answer({name: value for name, value in house.plain(pulled).items() if name != "error"})
         return
     counts = f"{pulled.new} new, {pulled.updated} updated, {pulled.unchanged} unchanged"
     house.stdout.print(f"{pulled.source}: {pulled.stories} stories ({counts})", markup=False)

@@ -55,9 +55,12 @@ def _prune(database: Database, now: datetime) -> None:
 def _pull(database: Database, config: Config, now: datetime) -> None:
     for source in config.sources.values():
         try:
-            wire.pull(database, source.url, config.wire, source=source, now=now)
+            pulled = wire.pull(database, source.url, config.wire, source=source, now=now)
         except NewsletterError as error:
             log.warning("pull %s", error)
+        else:
+            for one in pulled:
+                log.info("pull %s: %s new, %s updated, %s", one.source, one.new, one.updated, one.error or "no error")
 
 
 def _guarded(step: Callable[[], object]) -> None:

@@ -3,8 +3,9 @@
 Rows hold what is searched and sorted by; the story itself is one JSON document, so a new field needs no migration.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from newsletter.database import Moment, upsert
 from newsletter.errors import StoryError
 from newsletter.stories import duplicates
 from newsletter.stories.duplicates import Candidate
-from newsletter.stories.story import Story, StoryKind
+from newsletter.stories.story import Story, StoryKind, canonical_url
 
 DOCUMENT: Final = TypeAdapter(Story)
 # Any number of ours: two pulls at once would not see each other's stories, and miss a duplicate.
@@ -52,6 +53,23 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What the desk says of a story in place of its source; None leaves what the source says."""
+
+    headline: str | None = None
+    kicker: str | None = None
+    teaser: str | None = None
+    summary: str | None = None
+    section: str | None = None
+    url: str | None = None
+    checked_by: str | None = None
+
+    def made(self) -> dict[str, str]:
+        """The fields that are said anew."""
+        return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """What an address answered last: its validators (RFC 9110, 8.8), and how many stories it gave."""
 
@@ -80,6 +98,7 @@ class StoryRow(SQLModel, table=True):
     search: str = Field(sa_column=Column(Text, nullable=False))
     document: str = Field(sa_column=Column(Text, nullable=False))
     digest: str
+    desk: str = Field(default="{}", sa_column=Column(Text, nullable=False, server_default="{}"))
     duplicate_group: str = ""
     version: int = 1
     place: str = Field(sa_column=Column(Text, nullable=False))
@@ -148,7 +167,7 @@ def bank(
     A story whose source gives no date bears the moment it was first seen as `published_at`; a measured list the moment
     it last changed.
     """
-    query = select(StoryRow.document, StoryRow.dated_at, StoryRow.duplicate_group)
+    query = select(*TOLD)
     if since is not None:
         query = query.where(col(StoryRow.dated_at) >= since)
     if kind is not None:
@@ -161,7 +180,7 @@ def listing(
     session: Session, *, text: str = "", kind: StoryKind | None = None, limit: int = 50, offset: int = 0
 ) -> list[Story]:
     """A page of the bank, newest first; every word of `text` occurs in headline, kicker, summary, tags or source."""
-    query = select(StoryRow.document, StoryRow.dated_at, StoryRow.duplicate_group)
+    query = select(*TOLD)
     for word in text.casefold().split():
         query = query.where(col(StoryRow.search).contains(word, autoescape=True))
     if kind is not None:
@@ -172,9 +191,33 @@ def listing(
 
 def find(session: Session, key: str) -> Story | None:
     """The story with this public key."""
-    query = select(StoryRow.document, StoryRow.dated_at, StoryRow.duplicate_group).where(StoryRow.key == key)
+    query = select(*TOLD).where(StoryRow.key == key)
     row = session.exec(query).first()
     return _story(*row) if row else None
+
+
+def revise(session: Session, key: str, changes: Changes) -> Story:
+    """Change a story at the desk and return it; later pulls update the rest and leave this.
+
+    Raises StoryError when there is no such story, or a headline or url that cannot be one.
+    """
+    row = session.exec(select(StoryRow).where(StoryRow.key == key).execution_options(populate_existing=True)).first()
+    if row is None:
+        raise StoryError(key, "is no story in the bank")
+    made = changes.made()
+    if "headline" in made and not made["headline"].strip():
+        raise StoryError(key, "cannot be without a headline")
+    if made.get("url"):
+        made["url"] = canonical_url(made["url"])
+        if not made["url"]:
+            raise StoryError(key, f"{changes.url!r} is no address of a page")
+    if not all(value.isprintable() for value in made.values()):
+        raise StoryError(key, "contains characters that cannot be stored")
+    desk = json.loads(row.desk) | made
+    row.desk = json.dumps(desk, ensure_ascii=False)
+    row.search = " ".join((row.search, *made.values())).casefold()
+    session.add(row)
+    return _story(row.document, row.dated_at, row.duplicate_group, row.desk)
 
 
 def provenance(session: Session, key: str) -> Provenance | None:
@@ -217,8 +260,10 @@ def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
         yield keys[start : start + CHUNK]
 
 
-def _story(document: str, dated_at: datetime, group: str) -> Story:
+def _story(document: str, dated_at: datetime, group: str, desk: str) -> Story:
     story = DOCUMENT.validate_json(document)
+    if desk != "{}":
+        story = replace(story, **json.loads(desk))
     return replace(story, group=group, published_at=story.published_at or dated_at)
 
 
@@ -291,6 +336,7 @@ def _group(session: Session, moving: Sequence[dict[str, Any]], settings: Wire) -
         session.execute(update(StoryRow), joined)
 
 
+TOLD: Final = (StoryRow.document, StoryRow.dated_at, StoryRow.duplicate_group, StoryRow.desk)
 COMPARED: Final = tuple(
     col(column)
     for column in (

@@ -13,6 +13,7 @@ from newsletter.database import Database
 from newsletter.errors import FeedError, StoryError
 from newsletter.stories import charsets, feeds, manuscripts
 from newsletter.stories.bank import (
+    Changes,
     Counts,
     Provenance,
     Visit,
@@ -22,6 +23,7 @@ from newsletter.stories.bank import (
     listing,
     provenance,
     remember,
+    revise,
     store,
     visit,
 )
@@ -29,6 +31,7 @@ from newsletter.stories.fetch import Fetched, Known, Resolve, fetch, resolve_hos
 from newsletter.stories.story import Feed, Refusal, Story, canonical_url
 
 __all__ = [
+    "Changes",
     "Counts",
     "Fetched",
     "Provenance",
@@ -43,6 +46,7 @@ __all__ = [
     "provenance",
     "pull",
     "read",
+    "revise",
     "store",
 ]
 
