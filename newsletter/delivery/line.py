@@ -47,12 +47,12 @@ class Line(asyncio.Protocol):
     @property
     def peer(self) -> str:
         """The other side's IP address."""
-        return str(self._transport.get_extra_info("peername")[0])
+        return self._address("peername")
 
     @property
     def here(self) -> str:
         """Our side's IP address."""
-        return str(self._transport.get_extra_info("sockname")[0])
+        return self._address("sockname")
 
     @property
     def secured(self) -> bool:
@@ -115,6 +115,8 @@ class Line(asyncio.Protocol):
     async def close(self) -> None:
         """End the connection and wait until it is gone."""
         self._end("closed by us")
+        if self._held_back:
+            self._transport.abort()
         self._transport.close()
         await self._gone
 
@@ -156,6 +158,10 @@ class Line(asyncio.Protocol):
         """All are with the kernel."""
         self._held_back = False
         self._wake()
+
+    def _address(self, which: str) -> str:
+        # Without the zone of a link-local IPv6 address, which is this machine's own affair.
+        return str(self._transport.get_extra_info(which)[0]).partition("%")[0]
 
     def _end(self, why: str) -> None:
         self._ended = self._ended or why

@@ -10,8 +10,8 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
 from newsletter.config import RelaySettings
 from newsletter.delivery import line, replies
@@ -25,6 +25,7 @@ _TIDY_SECONDS: Final = 10.0
 _MAILBOX: Final = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]*")
 _HELO: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
 _Step = tuple[Phase, bytes]
+_T = TypeVar("_T")
 
 
 class RelayRefused(RelayError):
@@ -80,13 +81,16 @@ class Connection:
         if unfit:
             return unfit
         self.letters += 1
+        offer = self._offer(mail_from, rcpt_to, message)
+        ended = await self._guarded(offer) or await self._guarded(self._write_body(message))
+        if ended:
+            return ended
         try:
-            return await self._offer(mail_from, rcpt_to, message) or await self._deliver(message, before_dot)
-        except (OSError, ValueError) as error:
-            return self._lost(error)
+            before_dot()
         except BaseException:
             self.abort()
             raise
+        return await self._guarded(self._write_dot())
 
     async def close(self) -> None:
         """Say QUIT, and do not wait long for the answer: no letter depends on it."""
@@ -129,7 +133,8 @@ class Connection:
             _expect(reply, 3 if phase is Phase.DATA else 2)
         return None
 
-    async def _deliver(self, message: bytes, before_dot: Callable[[], None]) -> Replied:
+    async def _write_body(self, message: bytes) -> Replied | None:
+        """Write all but the end and see it with the kernel; None when the end may follow."""
         self.phase = Phase.BODY
         self._line.write(_stuffed(message))
         async with asyncio.timeout(self._settings.command_timeout_seconds):
@@ -139,7 +144,9 @@ class Connection:
             return await self._spoke_unasked()
         if not self._line.open:
             raise ConnectionResetError("the relay closed the connection during the letter")
-        before_dot()
+        return None
+
+    async def _write_dot(self) -> Replied:
         self.phase = Phase.DOT
         self._line.write(_END)
         async with asyncio.timeout(self._settings.dot_timeout_seconds):
@@ -147,10 +154,20 @@ class Connection:
             reply = await self._read()
         if reply.code < 400:
             _expect(reply, 2)
-            self.phase = Phase.REPLIED
         elif reply.code == 421:
             self.abort()
+        self.phase = Phase.REPLIED
         return Replied(reply=reply, phase=Phase.DOT)
+
+    async def _guarded(self, step: Awaitable[_T]) -> _T | Lost:
+        """What a step of a submission gives, or how the connection was lost in it."""
+        try:
+            return await step
+        except (OSError, ValueError) as error:
+            return self._lost(error)
+        except BaseException:
+            self.abort()
+            raise
 
     async def _tidy(self, reply: Reply, unread: Sequence[_Step]) -> None:
         """After a refusal, read the replies to what was sent ahead and reset; a line that cannot is dropped."""
@@ -255,7 +272,7 @@ class Connection:
     async def _authenticate(self, password: str) -> None:
         self.phase = Phase.AUTH
         offered = self._extensions.auth
-        if not self._line.secured and not ipaddress.ip_address(self._line.peer.partition("%")[0]).is_loopback:
+        if not self._line.secured and not ipaddress.ip_address(self._line.peer).is_loopback:
             raise RelayUnreachable(
                 self.phase, "no password is sent without TLS; set relay.tls", permanent=True, relay=self._place
             )

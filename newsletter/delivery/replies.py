@@ -11,7 +11,6 @@ MOST_LINES: Final = 100
 _MOST_TEXT: Final = 400
 _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
 
 
@@ -38,7 +37,7 @@ def parse(lines: Sequence[bytes]) -> Reply:
         raise ValueError("the lines of one reply bear different codes")
     enhanced, texts = "", []
     for match in matches:
-        text = _UNPRINTABLE.sub(" ", (match[3] or b"").decode("utf-8", "replace")).strip()
+        text = _printable((match[3] or b"").decode("utf-8", "replace")).strip()
         found = _ENHANCED.match(text)
         if found:
             enhanced = enhanced or found[1]
@@ -60,6 +59,11 @@ def extensions(lines: Sequence[bytes]) -> Extensions:
         size=int(size[0]) if size and size[0].isdigit() and size[0].isascii() and len(size[0]) < 20 else 0,
         auth=frozenset(known.get("AUTH", [])),
     )
+
+
+def _printable(text: str) -> str:
+    """Without control characters and those that turn the direction of what a person reads."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
 
 
 def _match(line: bytes) -> re.Match[bytes]:

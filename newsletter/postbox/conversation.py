@@ -93,17 +93,21 @@ class Conversation(SMTP):
         self._letters = 0
         self._greeting: str | None = None
 
-    async def _handle_client(self) -> None:
-        task = asyncio.current_task()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; after STARTTLS aiosmtpd comes here again."""
+        super().connection_made(transport)
+        task = self._handler_coroutine
         assert task is not None
-        self._desk.busy[self] = task
+        if self not in self._desk.busy:
+            self._desk.busy[self] = task
+            task.add_done_callback(lambda _: self._desk.busy.pop(self))
+
+    async def _handle_client(self) -> None:
         try:
             if await self._go_on(Stage.BANNER):
                 await super()._handle_client()
         except ConnectionError:
             log.debug("a client went away")
-        finally:
-            del self._desk.busy[self]
 
     async def push(self, status: _Text) -> None:
         """Say `status`; the script's banner stands in for aiosmtpd's, which is hard-wired."""

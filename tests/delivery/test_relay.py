@@ -281,22 +281,34 @@ async def test_the_body_is_with_the_kernel_before_the_caller_is_told_and_the_dot
         assert seen == [(True, 0)]
 
 
-async def test_what_is_raised_before_the_dot_keeps_the_letter_from_leaving() -> None:
+@pytest.mark.parametrize("trouble", [LookupError, OSError, ValueError])
+async def test_what_is_raised_before_the_dot_keeps_the_letter_from_leaving(trouble: type[Exception]) -> None:
     def withheld() -> None:
-        raise LookupError
+        raise trouble
 
     async with Postbox() as box:
         async with connected(patient(box)) as connection:
-            with pytest.raises(LookupError):
+            with pytest.raises(trouble):
                 await connection.submit(SENDER, READER, LETTER, withheld)
             assert not connection.usable
         assert box.count == 0
 
 
-async def test_a_dot_the_kernel_did_not_take_is_not_in_doubt() -> None:
-    async with Postbox(script=at(Stage.BODY, Act.HANG)) as box, connected(hasty(box)) as connection:
-        result = await connection.submit(SENDER, READER, LETTER, lambda: fill(connection))
+@pytest.mark.parametrize("tls", ["none", "starttls"])
+async def test_a_dot_the_kernel_did_not_take_is_not_in_doubt(tls: str, certificate: Path) -> None:
+    async with Postbox(script=at(Stage.BODY, Act.HANG), service=offering(certificate)) as box:
+        async with connected(replace(hasty(box), tls=tls, ca_file=str(certificate))) as connection:
+            result = await connection.submit(SENDER, READER, LETTER, lambda: fill(connection))
         assert result == Lost(phase=Phase.BODY, detail="no answer in time")
+
+
+@pytest.mark.parametrize("move", [Act.CLOSE, Act.RESET, Act.HANG], ids=str)
+async def test_a_loss_after_the_dot_is_in_doubt_under_tls_too(move: Act, certificate: Path) -> None:
+    async with Postbox(script=at(Stage.ANSWER, move), service=offering(certificate)) as box:
+        async with connected(replace(hasty(box), tls="starttls", ca_file=str(certificate))) as connection:
+            result = await send(connection)
+        assert isinstance(result, Lost)
+        assert (result.phase, box.count) == (Phase.DOT, 1)
 
 
 async def test_a_dot_the_kernel_refused_is_not_in_doubt() -> None:
