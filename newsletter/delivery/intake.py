@@ -252,8 +252,8 @@ class Intake:
             counted=outcome.counted,
         )
         if outcome.state is DeliveryState.WAITING:
-            # No fault of the letter; but one that breaks every connection must not be the first in line for ever.
-            later = now + timedelta(seconds=min(2 ** tries[LOST], LONGEST_WAIT_SECONDS))
+            # No fault of the letter: it goes at once. But one that breaks every connection must not stay first in line.
+            later = now + timedelta(seconds=min(2 ** tries[LOST] - 1, LONGEST_WAIT_SECONDS))
             return replace(settlement, outcome=LOST, due_at=later)
         doubted = outcome.state is DeliveryState.UNCERTAIN and self._settings.on_uncertain == "resend"
         if doubted and tries[DeliveryState.UNCERTAIN] + 1 < leases.MOST_UNCERTAIN:

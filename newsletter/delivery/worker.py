@@ -30,14 +30,16 @@ from newsletter.vault import Vault
 CLAIMS_PER_LANE: Final = 4
 MOST_CLAIMS: Final = 200
 LEAST_TRIES: Final = 3
-FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 PROGRESS_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is to be worked off, with what. With `until_done` work ends when nothing is left, or the relay is no use."""
+    """What is to be worked off, with what. With `until_done` work ends when nothing is left, or the relay is no use.
+
+    `patience_seconds` is how long a relay may be of no use until then; a sixth of it is a lane's first pause.
+    """
 
     database: Database
     config: Config
@@ -99,7 +101,8 @@ class _Lane:
         """How long to keep away from the relay after so many failures in a row."""
         if not self._failures:
             return 0.0
-        return float(min(FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS))
+        first = self._job.patience_seconds / 6
+        return float(min(first * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS))
 
     async def carry(self, errand: Errand) -> None:
         """Take one letter to the relay and record what became of it."""

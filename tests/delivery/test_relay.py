@@ -52,8 +52,8 @@ def patient(box: Postbox, **changes: object) -> RelaySettings:
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
-def hasty(box: Postbox) -> RelaySettings:
-    return patient(box, command_timeout_seconds=0.2, dot_timeout_seconds=0.2)
+def hasty(box: Postbox, **changes: object) -> RelaySettings:
+    return replace(patient(box, **changes), command_timeout_seconds=0.2, dot_timeout_seconds=0.2)
 
 
 def nothing() -> None:
@@ -297,7 +297,7 @@ async def test_what_is_raised_before_the_dot_keeps_the_letter_from_leaving(troub
 @pytest.mark.parametrize("tls", ["none", "starttls"])
 async def test_a_dot_the_kernel_did_not_take_is_not_in_doubt(tls: str, certificate: Path) -> None:
     async with Postbox(script=at(Stage.BODY, Act.HANG), service=offering(certificate)) as box:
-        async with connected(replace(hasty(box), tls=tls, ca_file=str(certificate))) as connection:
+        async with connected(hasty(box, tls=tls, ca_file=str(certificate))) as connection:
             result = await connection.submit(SENDER, READER, LETTER, lambda: fill(connection))
         assert result == Lost(phase=Phase.BODY, detail="no answer in time")
 
@@ -305,7 +305,7 @@ async def test_a_dot_the_kernel_did_not_take_is_not_in_doubt(tls: str, certifica
 @pytest.mark.parametrize("move", [Act.CLOSE, Act.RESET, Act.HANG], ids=str)
 async def test_a_loss_after_the_dot_is_in_doubt_under_tls_too(move: Act, certificate: Path) -> None:
     async with Postbox(script=at(Stage.ANSWER, move), service=offering(certificate)) as box:
-        async with connected(replace(hasty(box), tls="starttls", ca_file=str(certificate))) as connection:
+        async with connected(hasty(box, tls="starttls", ca_file=str(certificate))) as connection:
             result = await send(connection)
         assert isinstance(result, Lost)
         assert (result.phase, box.count) == (Phase.DOT, 1)
@@ -592,7 +592,7 @@ async def test_what_was_said_before_the_handshake_is_forgotten(certificate: Path
 async def test_a_failing_starttls_is_not_gone_on_without(move: Move, certificate: Path) -> None:
     async with Postbox(script=at(Stage.STARTTLS, move), service=offering(certificate)) as box:
         with pytest.raises(RelayRefused if isinstance(move, Say) else RelayUnreachable) as caught:
-            await relay.connect(replace(hasty(box), tls="starttls", ca_file=str(certificate)))
+            await relay.connect(hasty(box, tls="starttls", ca_file=str(certificate)))
         assert getattr(caught.value, "phase", None) is Phase.TLS
         assert box.count == 0
 

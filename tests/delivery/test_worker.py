@@ -161,7 +161,7 @@ def test_a_mailing_begun_too_late_expires_without_a_word_to_the_relay(database: 
 
 
 def test_a_connection_lost_before_the_dot_loses_and_doubles_nothing(database: Database, now: datetime) -> None:
-    with running(Postbox(script=at(Stage.BODY, Act.RESET, times=3))) as box:
+    with running(Postbox(script=at(Stage.DATA, Act.RESET, times=3))) as box:
         config = make_config(box.port)
         mailing = sending(database, config, 10, now)
         accounts = work(database, config, Clock(now), mailing, patience_seconds=0.6)
