@@ -58,13 +58,16 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     """An empty, migrated database; every test that asks for it runs on both kinds."""
     if request.param == "sqlite":
         template: Path = request.getfixturevalue("migrated_file")
-        url = f"sqlite:///{shutil.copy(template, tmp_path / 'test.db')}"
-    else:
-        server: Cluster = request.getfixturevalue("cluster")
-        url = server.create(f"test_{os.getpid()}_{abs(hash(request.node.nodeid))}", "template_world_brief")
-    one = Database(url)
+        one = Database(f"sqlite:///{shutil.copy(template, tmp_path / 'test.db')}")
+        yield one
+        one.close()
+        return
+    server: Cluster = request.getfixturevalue("cluster")
+    name = f"test_{abs(hash(request.node.nodeid))}"
+    one = Database(server.create(name, "template_world_brief"))
     yield one
     one.close()
+    server.drop(name)
 
 
 @pytest.fixture(autouse=True)

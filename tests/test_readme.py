@@ -7,8 +7,8 @@ import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -22,11 +22,15 @@ README = (ROOT / "README.md").read_text("utf-8")
 COMMAND = typer.main.get_command(cli.app)
 
 
-def _commands(command: click.Command, path: str) -> Iterator[str]:
-    if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
-            yield from _commands(inner, f"{path} {name}")
-    else:
+def _inner(command: Any) -> dict[str, Any]:
+    """The commands of a group; none for a command."""
+    return getattr(command, "commands", {})
+
+
+def _commands(command: Any, path: str) -> Iterator[str]:
+    for name, inner in _inner(command).items():
+        yield from _commands(inner, f"{path} {name}")
+    if not _inner(command):
         yield path
 
 
@@ -92,9 +96,9 @@ def test_what_the_readme_tells_to_type_can_be_typed(line: str) -> None:
     if program == "make":
         assert re.search(rf"^{words[0]}:.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         return
-    command: click.Command = COMMAND
-    while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
+    command: Any = COMMAND
+    while _inner(command):
+        command = _inner(command)[words.pop(0)]
     options = {name for parameter in command.params for name in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= options
 

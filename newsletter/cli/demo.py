@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -147,9 +147,7 @@ def _verify(letters: Path, accepted: int) -> Outcome:
 
 def _print_where(one: House, paper: Newsletter, record: EditionRecord, folder: Path, outcome: Outcome) -> None:
     with one.database.snapshot() as session:
-        sight = routine.press(one.config, paper).see(
-            session, required(session, paper.key, record.on), datetime.now(UTC)
-        )
+        sight = routine.press(one.config, paper).see(session, required(session, paper.key, record.on), house.clock())
     html, text = proof.neutral(sight.proof)
     # A file opened from disk finds the pictures beside it, not at the newsroom's public address.
     (folder / "brief.html").write_text(html.replace(f"{one.config.site.base_url}/media/", "../media/"), "utf-8")

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from newsletter.cli import house
-from newsletter.cli.house import JSONOption
+from newsletter.cli.house import House, JSONOption
 from newsletter.config import Source
 from newsletter.errors import FeedError
 from newsletter.stories import feeds, wire
@@ -29,25 +29,11 @@ def pull(
 ) -> None:
     """Read feeds, Markdown folders or JSON into the bank. Safe to repeat: nothing is doubled."""
     with house.opened() as one:
-        settings = one.config.wire
         sources = [Source(url=place) for place in places or ()] or list(one.config.sources.values())
         if not sources:
             house.say("no place given and no [sources.<name>] in the configuration: nothing to pull")
-        failed = False
-        for source in sources:
-            try:
-                pulled = wire.pull(one.database, source.url, settings, source=source, now=house.clock())
-            except FeedError as error:
-                failed = True
-                _tell_error(error, as_json=as_json)
-                continue
-            for each in pulled:
-                if each.error:
-                    failed = True
-                    _tell_error(FeedError(each.source, each.error), as_json=as_json)
-                else:
-                    _tell(each, as_json=as_json)
-    if failed:
+        well = [_pull(one, source, as_json=as_json) for source in sources]
+    if not all(well):
         raise typer.Exit(1)
 
 
@@ -145,6 +131,21 @@ def show(
     lines += [f"{name}: {value}" for name, value in facts if value]
     lines += [f"published: {_moment(story.published_at)}", f"source: {story.source} ({story.guid})"]
     house.stdout.print("\n".join(lines).strip(), markup=False, highlight=False)
+
+
+def _pull(one: House, source: Source, *, as_json: bool) -> bool:
+    """Pull one place and tell what it gave; False when it, or a feed in it, gave nothing at all."""
+    try:
+        pulled = wire.pull(one.database, source.url, one.config.wire, source=source, now=house.clock())
+    except FeedError as error:
+        _tell_error(error, as_json=as_json)
+        return False
+    for each in pulled:
+        if each.error:
+            _tell_error(FeedError(each.source, each.error), as_json=as_json)
+        else:
+            _tell(each, as_json=as_json)
+    return not any(each.error for each in pulled)
 
 
 def _tell(pulled: Pulled, *, as_json: bool) -> None:

@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -94,16 +94,9 @@ def fetch(
         headers["If-None-Match"] = known.etag
     if known and known.last_modified:
         headers["If-Modified-Since"] = known.last_modified
-    here = url
     try:
         with httpx2.Client(transport=_Transport(door), trust_env=False, follow_redirects=False) as client:
-            for _ in range(settings.max_redirects + 1):
-                _check_url(here, url, loopback=loopback)
-                client.cookies.clear()
-                with client.stream("GET", here, headers=headers, timeout=settings.timeout_seconds) as response:
-                    if not response.has_redirect_location:
-                        return _answer(response, url, settings, door)
-                    here = urljoin(here, response.headers["Location"])
+            return _follow(client, url, headers, settings, door)
     except _Refused as error:
         raise FeedError(url, REFUSED) from error
     except (httpx2.TimeoutException, TimeoutError) as error:
@@ -113,6 +106,18 @@ def fetch(
         if isinstance(error, FeedError):
             raise
         raise FeedError(url, "could not be fetched") from error
+
+
+def _follow(client: httpx2.Client, url: str, headers: Mapping[str, str], settings: Wire, door: "_Door") -> Fetched:
+    """The answer at the end of the redirects, each checked like the first address."""
+    here = url
+    for _ in range(settings.max_redirects + 1):
+        _check_url(here, url, loopback=door.loopback)
+        client.cookies.clear()
+        with client.stream("GET", here, headers=headers, timeout=settings.timeout_seconds) as response:
+            if not response.has_redirect_location:
+                return _answer(response, url, settings, door)
+            here = urljoin(here, response.headers["Location"])
     raise FeedError(url, f"redirects more than {settings.max_redirects} times")
 
 
