@@ -1,0 +1,32 @@
+"""One installation per test, on both databases, asked as a browser on its public address would."""
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from newsletter.database import Database
+from newsletter.web.app import application
+from newsletter.web.pages import Pages
+from tests.builders import SITE
+from tests.web.house import Clock, House, make_pages
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pages(database: Database, tmp_path: Path, clock: Clock) -> Pages:
+    return make_pages(database, tmp_path / "home", clock)
+
+
+@pytest.fixture
+def client(pages: Pages) -> TestClient:
+    return TestClient(application(pages), base_url=SITE, client=("192.0.2.7", 50000))
+
+
+@pytest.fixture
+def house(pages: Pages, client: TestClient, clock: Clock) -> House:
+    return House(pages=pages, client=client, clock=clock)
