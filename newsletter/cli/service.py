@@ -1,5 +1,7 @@
 """The commands that set up and run an installation: init, config, run, web, work, schedule, postbox, db, account."""
 
+import email
+import email.policy
 import os
 import secrets
 import subprocess
@@ -23,7 +25,7 @@ from newsletter.delivery import worker
 from newsletter.delivery.worker import Work
 from newsletter.desk import accounts
 from newsletter.desk.accounts import Role
-from newsletter.postbox import Postbox, running
+from newsletter.postbox import Arrived, Postbox, running
 from newsletter.scheduling import scheduler
 from newsletter.web.app import serve
 
@@ -173,17 +175,30 @@ def _postbox(settings: Config, environ: dict[str, str], *, wanted: bool) -> Abst
     if not wanted:
         return nullcontext()
     folder = settings.home / "postbox"
-    return _relayed(folder, environ)
+    return _relayed(folder, settings, environ)
 
 
 @contextmanager
-def _relayed(folder: Path, environ: dict[str, str]) -> Iterator[None]:
+def _relayed(folder: Path, settings: Config, environ: dict[str, str]) -> Iterator[None]:
     """A postbox that the sender's environment names as its relay."""
-    with running(Postbox(folder=folder, keep=False)) as box:
+    postbox = Postbox(folder=folder, keep=False)
+    postbox.tell = lambda arrived: _announce(arrived, settings)
+    with running(postbox) as box:
         environ |= {"WORLD_BRIEF_RELAY__HOST": "127.0.0.1", "WORLD_BRIEF_RELAY__PORT": str(box.port)}
         environ |= {"WORLD_BRIEF_RELAY__TLS": "none", "WORLD_BRIEF_RELAY__USERNAME": ""}
         house.say(f"postbox: every letter is kept in {folder}, none leaves this machine")
         yield
+
+
+def _announce(arrived: Arrived, settings: Config) -> None:
+    """Say that a letter came, and where its confirmation link leads on this machine."""
+    letter = email.message_from_bytes(arrived.data, policy=email.policy.default)
+    house.say(f"postbox: for {', '.join(arrived.rcpt_to)}: {letter['Subject']}")
+    text = letter.get_body(("plain",))
+    base = settings.site.base_url.rstrip("/")
+    for line in text.get_content().splitlines() if text else ():
+        if line.startswith(f"{base}/confirm/"):
+            house.say(f"         http://{settings.web.host}:{settings.web.port}{line.removeprefix(base)}")
 
 
 def _job(one: House, stop: threading.Event) -> Work:

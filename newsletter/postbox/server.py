@@ -1,9 +1,11 @@
 """The postbox itself: a listening socket, what arrived, and the two ways to run it (in a loop, or in a thread)."""
 
 import asyncio
+import logging
 import os
 import re
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -19,8 +21,12 @@ from newsletter.errors import NewsletterError
 from newsletter.postbox.conversation import Conversation, Desk, Service
 from newsletter.postbox.script import Script, behave
 
+log = logging.getLogger(__name__)
+
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9@+_.-]+")
 _LONGEST_NAME: Final = 80
+_MOST_AT_THE_DOOR: Final = 128
+_Entered = tuple[asyncio.Transport, Conversation]
 
 
 class PostboxError(NewsletterError, OSError):
@@ -40,8 +46,8 @@ class Arrived:
 class Postbox:
     """A relay that keeps what it takes and sends nothing on: `async with` it, or `with running(it)`.
 
-    With a `folder` every letter becomes one .eml file; with `keep` it is in `messages` too. `port` 0 becomes the one
-    the system chose. What it offers is the `service`, how it misbehaves the `script`.
+    With a `folder` every letter becomes one .eml file; with `keep` it is in `messages` too, and `tell` is told of each.
+    `port` 0 becomes the one the system chose. What it offers is the `service`, how it misbehaves the `script`.
     """
 
     def __init__(
@@ -56,11 +62,13 @@ class Postbox:
     ) -> None:
         self.host, self.port, self.count = host, port, 0
         self.clock: Callable[[], datetime] = partial(datetime.now, UTC)
+        self.tell: Callable[[Arrived], object] = lambda _arrived: None
         self._folder, self._keep = folder, keep
         self._messages: list[Arrived] = []
         self._run = secrets.token_hex(3)
         self._desk = Desk(service=service or Service(), script=script, take=self._take)
-        self._server: asyncio.Server | None = None
+        self._door: socket.socket | None = None
+        self._entering: dict[asyncio.Task[_Entered], socket.socket] = {}
 
     @property
     def messages(self) -> tuple[Arrived, ...]:
@@ -68,33 +76,61 @@ class Postbox:
         return tuple(self._messages)
 
     async def __aenter__(self) -> Self:
-        service = self._desk.service
         try:
             if self._folder:
                 self._folder.mkdir(parents=True, exist_ok=True)
-            self._server = await asyncio.get_running_loop().create_server(
-                lambda: Conversation(self._desk),
-                self.host,
-                self.port,
-                ssl=service.tls if service.implicit_tls else None,
-            )
-        except OSError as error:
-            raise PostboxError(f"the postbox cannot be opened: {error.strerror or error}") from error
-        self.port = self._server.sockets[0].getsockname()[1]
+            family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+            self._door = socket.create_server((self.host, self.port), family=family, backlog=_MOST_AT_THE_DOOR)
+        except (OSError, OverflowError, ValueError) as error:  # a port above 65535 overflows, a host may be no name
+            raise PostboxError(f"the postbox cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+        self._door.setblocking(False)
+        self.port = self._door.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._door, self._let_in, self._door)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
-        self._server.close()
+        assert self._door is not None
+        asyncio.get_running_loop().remove_reader(self._door)
+        self._door.close()
+        entering = dict(self._entering)
+        for entry in entering:
+            entry.cancel()
+        await asyncio.gather(*entering, return_exceptions=True)
+        for connection in entering.values():
+            connection.close()
         busy = dict(self._desk.busy)
         for conversation, task in busy.items():
             if isinstance(conversation.transport, asyncio.Transport):
                 conversation.transport.abort()
             task.cancel()
         await asyncio.gather(*busy.values(), return_exceptions=True)
-        await self._server.wait_closed()
+
+    def _let_in(self, door: socket.socket) -> None:
+        """Begin a conversation with who is at the door.
+
+        asyncio’s own server does not say who is between the door and a conversation (a TLS handshake may take a
+        minute), so it cannot close on them; we remember them.
+        """
+        try:
+            connection, _ = door.accept()
+        except OSError:  # gone again, or too many are open: the loop asks again
+            return
+        connection.setblocking(False)
+        service = self._desk.service
+        loop = asyncio.get_running_loop()
+        tls = service.tls if service.implicit_tls else None
+        conversation = partial(Conversation, self._desk)
+        entry = loop.create_task(loop.connect_accepted_socket(conversation, connection, ssl=tls))
+        self._entering[entry] = connection
+        entry.add_done_callback(self._entered)
+
+    def _entered(self, entry: asyncio.Task[_Entered]) -> None:
+        connection = self._entering.pop(entry)
+        if not entry.cancelled() and (error := entry.exception()):
+            log.debug("a client did not get in: %s", error)
+            connection.close()
 
     def _take(self, mail_from: str, rcpt_to: tuple[str, ...], data: bytes) -> int:
         arrived = Arrived(mail_from=mail_from, rcpt_to=rcpt_to, data=data, at=self.clock())
@@ -102,6 +138,7 @@ class Postbox:
             self._write(self._folder, arrived)
         if self._keep:
             self._messages.append(arrived)
+        self.tell(arrived)
         self.count += 1
         return self.count
 
