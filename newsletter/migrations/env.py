@@ -1,20 +1,13 @@
 """Alembic's entry: the tables of every room, on the engine `newsletter.database` hands over."""
 
-import importlib
-import importlib.util
-
 from alembic import context
 from sqlmodel import SQLModel
 
-for module in (
-    "newsletter.stories.wire",
-    "newsletter.editions.store",
-    "newsletter.delivery.ledger",
-    "newsletter.desk.accounts",
-    "subscribers",
-):
-    if importlib.util.find_spec(module):
-        importlib.import_module(module)
+import newsletter.delivery.ledger
+import newsletter.desk.accounts
+import newsletter.editions.store
+import newsletter.stories.bank
+import subscribers
 
 engine = context.config.attributes["engine"]
 with engine.connect() as connection:
