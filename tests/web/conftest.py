@@ -2,14 +2,23 @@
 
 from pathlib import Path
 
+import argon2
 import pytest
 from starlette.testclient import TestClient
 
 from newsletter.database import Database
+from newsletter.desk import accounts
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from tests.builders import SITE
 from tests.web.house import Clock, House, make_pages
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same Argon2id with little memory: what it costs is measured in the desk's own tests."""
+    monkeypatch.setattr(accounts, "_hasher", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    accounts._nobody.cache_clear()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 from starlette.testclient import TestClient
@@ -24,6 +25,8 @@ from newsletter.web.pages import Pages
 from subscribers import Address, Evidence
 from tests.builders import MONDAY, SITE, make_edition, make_newsletter, make_site
 
+# For tests of a page alone: what it reads is under test on both databases in its own room.
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 PASSWORD = "a dozen quiet printers"
 READER = "ana@reader.test"
 # Monday 23 November 2026, 05:00 in New York: the draft stands, the slot is in half an hour.
@@ -187,7 +190,7 @@ def make_pages(database: Database, home: Path, clock: Clock, **changes: Any) -> 
 
 def printable(on: date = MONDAY, **changes: Any) -> Edition:
     """An edition no preflight check blocks: every story says where it comes from."""
-    edition = make_edition(on=on, **changes)
+    edition = make_edition(**{"on": on, "dateline": f"{on:%A, %B} {on.day}, {on.year}"} | changes)
     named = [
         replace(section, stories=tuple(replace(one, outlet=one.outlet or "World Brief") for one in section.stories))
         for section in edition.sections

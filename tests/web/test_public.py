@@ -14,7 +14,7 @@ from newsletter.errors import DatabaseError
 from newsletter.web.app import application
 from newsletter.web.pages import MOST_NETWORKS, Limits, Pages, network
 from tests.builders import SITE, make_newsletter
-from tests.web.house import MORNING, READER, Clock, House, make_pages
+from tests.web.house import MORNING, ON_SQLITE, READER, Clock, House, make_pages
 
 WORDING = (
     "Sign up to receive World Brief in your inbox every weekday. By submitting your email, you agree to the Privacy "
@@ -128,6 +128,7 @@ def test_no_letter_goes_to_one_address_twice_a_day(house: House) -> None:
     assert len(house.requests()) == 1
 
 
+@ON_SQLITE
 def test_a_form_with_other_words_than_these_is_shown_again(house: House) -> None:
     kept = house.rows()
     for wording in ("", "0" * 64, "ü"):
@@ -149,6 +150,7 @@ def test_what_is_no_address_is_told_why_and_kept_nowhere(house: House) -> None:
     assert house.rows() == kept
 
 
+@ON_SQLITE
 def test_a_network_that_posts_too_often_is_told_so_whatever_it_posts(database: Database, house: House) -> None:
     config = replace(house.pages.config, signup=Signup(posts_per_hour=3))
     pages = Pages(config=config, database=database, vault=house.pages.vault, clock=house.clock)
@@ -205,11 +207,13 @@ def test_links_are_made_of_the_configured_address_whatever_host_is_asked(house: 
     assert SITE in kept
 
 
+@ON_SQLITE
 def test_an_unknown_newsletter_is_no_page(house: House) -> None:
     assert house.client.get("/?newsletter=other").status_code == 404
     assert house.client.post("/signup", data=house.form(newsletter="other")).status_code == 404
 
 
+@ON_SQLITE
 def test_with_two_newsletters_each_page_names_the_other(house: House) -> None:
     other = make_newsletter(key="science", name="Science & Sky", tagline="")
     papers = {"world-brief": house.paper, "science": other}
@@ -220,6 +224,7 @@ def test_with_two_newsletters_each_page_names_the_other(house: House) -> None:
     assert "receive Science &amp; Sky in your inbox" in client.get("/?newsletter=science").text
 
 
+@ON_SQLITE
 def test_a_dead_database_promises_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     form = house.form()
 
@@ -301,6 +306,7 @@ def test_a_letter_of_four_hundred_days_ago_still_unsubscribes(house: House, cloc
     assert house.readers() == 0
 
 
+@ON_SQLITE
 def test_a_newsletter_that_was_closed_can_still_be_left(house: House) -> None:
     token = house.subscribe()
     config = replace(house.pages.config, newsletters={})
@@ -328,6 +334,7 @@ def test_a_break_is_taken_and_ended_by_the_reader(house: House, clock: Clock) ->
     assert "every weekday" in house.client.get(f"/preferences/{token}").text
 
 
+@ON_SQLITE
 def test_no_break_is_as_long_as_that(house: House) -> None:
     token = house.subscribe()
     kept = house.rows()
@@ -372,6 +379,7 @@ def test_looking_never_writes(house: House) -> None:
     assert house.rows() == kept
 
 
+@ON_SQLITE
 def test_every_answer_carries_the_security_headers(house: House) -> None:
     for path in ("/", "/signup", "/nowhere", "/u/x", "/confirm/x", "/desk/", "/media/x", "/healthz"):
         for method in ("GET", "HEAD", "POST", "OPTIONS", "DELETE"):
@@ -396,6 +404,7 @@ def test_token_pages_are_neither_kept_nor_indexed(house: House) -> None:
         assert "set-cookie" not in answer.headers
 
 
+@ON_SQLITE
 def test_head_answers_as_get_without_the_body(house: House) -> None:
     for path in TOKENLESS:
         got, asked = house.client.get(path), house.client.head(path)
@@ -404,6 +413,7 @@ def test_head_answers_as_get_without_the_body(house: House) -> None:
         assert asked.headers == got.headers
 
 
+@ON_SQLITE
 def test_the_style_may_be_kept_for_ever_and_has_no_hole(house: House) -> None:
     page = house.client.get("/").text
     style = house.client.get(page.split('rel="stylesheet" href="')[1].split('"')[0])
@@ -414,6 +424,7 @@ def test_the_style_may_be_kept_for_ever_and_has_no_hole(house: House) -> None:
     assert "#a3241c" in style.text
 
 
+@ON_SQLITE
 def test_no_page_fetches_from_anybody_else(house: House) -> None:
     token = house.subscribe()
     for path in ("/", "/archive/", "/privacy", "/terms", f"/u/{token}", "/desk/login"):
@@ -448,6 +459,7 @@ def test_a_one_click_body_of_nonsense_is_no_fault_of_ours(house: House) -> None:
     assert house.readers() == 1
 
 
+@ON_SQLITE
 def test_a_fault_of_ours_is_said_without_its_words_and_logged_without_the_path(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -468,6 +480,7 @@ def test_a_fault_of_ours_is_said_without_its_words_and_logged_without_the_path(
     gc.collect()
 
 
+@ON_SQLITE
 def test_privacy_and_terms_say_who_answers_for_them(house: House) -> None:
     assert "desk@worldbrief.test" in house.client.get("/privacy").text
     assert "72 hours" in house.client.get("/privacy").text
