@@ -20,7 +20,7 @@ from tests.delivery.newsroom import KEYS, NEWSLETTER, arrivals, everybody, make_
 
 ROOT = Path(__file__).parents[2]
 READERS = 240
-KILLS = {"sqlite": 4, "postgresql": 1}
+KILLS = {"sqlite": 3, "postgresql": 1}
 CONNECTIONS = make_config().relay.connections
 
 

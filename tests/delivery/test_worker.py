@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 import subscribers
 from newsletter.database import Database
@@ -18,7 +19,7 @@ from newsletter.delivery.outcome import DeliveryState
 from newsletter.delivery.worker import Work
 from newsletter.editions import store
 from newsletter.editions.workflow import Event, State
-from newsletter.errors import RelayError
+from newsletter.errors import DatabaseError, LedgerError, RelayError
 from newsletter.postbox import (
     Act,
     Moment,
@@ -237,7 +238,7 @@ def test_a_refusing_relay_is_never_held_against_a_letter(
         config = make_config(box.port)
         mailing = sending(database, config, 5, now)
         with pytest.raises(RelayError, match=reply[:3]):
-            work(database, config, Clock(now), mailing)
+            work(database, config, Clock(now), mailing, patience_seconds=0.01)
     assert counts(database, mailing) == {"waiting": 5}
     assert {line.attempts for line in _listing(database, mailing, DeliveryState.WAITING)} == {0}
 
@@ -409,3 +410,40 @@ def test_the_accounts_are_told_on_the_way(database: Database, now: datetime) -> 
         job = Work(database=database, config=config, vault=VAULT, only=mailing, until_done=True, stop=threading.Event())
         worker.work(job, Clock(now), told.append)
     assert told[-1] == Accounts(due=5, accepted=5)
+
+
+@once
+@pytest.mark.parametrize("damage", ["DELETE FROM frozen", "UPDATE frozen SET document = X'78'"])
+def test_a_frozen_proof_that_was_lost_or_altered_is_not_sent(database: Database, now: datetime, damage: str) -> None:
+    with running(Postbox()) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 5, now)
+        with database.transaction() as session:
+            session.connection().execute(sa.text(damage))
+        with pytest.raises(LedgerError, match="nothing is sent"):
+            work(database, config, Clock(now), mailing)
+    assert not box.messages
+    assert counts(database, mailing) == {"waiting": 5}
+
+
+def test_a_database_that_fails_in_mid_mailing_loses_nothing(database: Database, now: datetime) -> None:
+    def break_it() -> None:
+        with database.transaction() as session:
+            session.connection().execute(sa.text("ALTER TABLE mailing RENAME TO mislaid"))
+
+    with running(Postbox(script=_Interrupting(5, break_it))) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, READERS, now)
+        with pytest.raises((DatabaseError, sa.exc.DBAPIError)):
+            work(database, config, Clock(now), mailing)
+        with database.transaction() as session:
+            session.connection().execute(sa.text("ALTER TABLE mislaid RENAME TO mailing"))
+        accounts = work(
+            database,
+            replace(config, delivery=replace(config.delivery, on_uncertain="hold")),
+            Clock(now + timedelta(minutes=5)),
+            mailing,
+        )
+    assert accounts.accepted + accounts.uncertain == READERS
+    assert arrivals(box) == everybody(READERS)
+    assert len(_uncertain(database, mailing)) == accounts.uncertain <= config.relay.connections
