@@ -1,5 +1,7 @@
 """A postbox is a real relay to a client that knows nothing of it: here the standard library's, and a bare socket."""
 
+import asyncio
+import gc
 import logging
 import os
 import smtplib
@@ -288,6 +290,51 @@ def test_a_hanging_client_does_not_keep_the_postbox_open() -> None:
         assert idle[0].recv(3) == b"220"
     for one in idle:
         one.close()
+
+
+def test_clients_that_have_just_come_leave_nothing_open() -> None:
+    # A connection that is accepted, but not yet a conversation, once stayed open and warned of itself much later.
+    for _ in range(20):
+        with running(Postbox()) as box:
+            arriving = [socket.create_connection((box.host, box.port), timeout=10) for _ in range(3)]
+        for one in arriving:
+            one.close()
+    gc.collect()
+
+
+def test_a_client_silent_in_its_handshake_does_not_keep_the_postbox_open(certificate: Path) -> None:
+    # Python 3.12 waits for such a connection a whole minute when a server closes, and 3.11 forgets it.
+    async def visit() -> bytes:
+        async with Postbox(service=Service(tls=certificates.served(certificate), implicit_tls=True)) as box:
+            reader, writer = await asyncio.open_connection(box.host, box.port)
+            await asyncio.sleep(0.05)
+        try:
+            return await asyncio.wait_for(reader.read(), timeout=10)
+        finally:
+            writer.close()
+
+    assert asyncio.run(visit()) == b""
+
+
+def test_a_client_that_speaks_no_tls_disturbs_nobody(certificate: Path) -> None:
+    trust = ssl.create_default_context(cafile=str(certificate))
+    service = Service(tls=certificates.served(certificate), implicit_tls=True)
+    with running(Postbox(service=service)) as box:
+        assert talk(box, b"EHLO c.test\r\n") == b""
+        with smtplib.SMTP_SSL(box.host, box.port, context=trust) as one:
+            one.sendmail(SENDER, READER, LETTER)
+        assert box.count == 1
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("a..b", 0), ("no host", 0)])
+def test_an_address_that_is_none_is_said_in_one_line(host: str, port: int) -> None:
+    with pytest.raises(PostboxError, match="cannot be opened"), running(Postbox(host, port)):
+        pass
+
+
+def test_a_postbox_that_cannot_open_for_another_reason_keeps_nobody_waiting() -> None:
+    with pytest.raises(TypeError), running(Postbox("\0")):
+        pass
 
 
 def test_a_client_that_goes_away_in_the_middle_leaves_nothing() -> None:
