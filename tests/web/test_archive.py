@@ -38,6 +38,7 @@ def test_only_what_was_sent_is_listed_and_shown(house: House) -> None:
     assert house.client.get(f"{LETTER}.txt").status_code == 404
 
 
+@ON_SQLITE
 def test_a_letter_finds_its_page_while_its_mailing_runs_and_not_when_it_is_stopped(house: House) -> None:
     record = house.send(to=State.SENDING)
     assert house.client.get(LETTER).status_code == 200
@@ -65,6 +66,7 @@ def test_it_is_the_frozen_document_and_not_a_new_proof(house: House) -> None:
     assert client.get(f"{LETTER}.txt").headers["content-type"] == "text/plain; charset=utf-8"
 
 
+@ON_SQLITE
 def test_nothing_of_a_reader_is_in_it(house: House) -> None:
     token = house.subscribe()
     record = house.send()

@@ -188,6 +188,7 @@ def test_a_browser_without_fetch_metadata_is_known_by_its_origin(house: House) -
 # What is shown
 
 
+@ON_SQLITE
 def test_the_editions_and_the_slots_to_come_are_listed(house: House) -> None:
     house.log_in()
     page = house.client.get("/desk/").text
@@ -328,6 +329,7 @@ def test_what_blocks_is_passed_only_by_name_and_with_a_reason(house: House) -> N
     assert [(one.rule, one.by) for one in approval.overrides] == [("C21", "Dorothy Amadi")]
 
 
+@ON_SQLITE
 def test_an_approval_is_of_what_was_looked_at(house: House) -> None:
     house.log_in()
     record = house.draft()
@@ -341,6 +343,7 @@ def test_an_approval_is_of_what_was_looked_at(house: House) -> None:
     assert house.state() is State.IN_REVIEW
 
 
+@ON_SQLITE
 def test_another_subject_voids_the_approval(house: House) -> None:
     house.log_in()
     house.approve(house.draft())
@@ -431,6 +434,7 @@ def test_an_edition_held_in_mid_send_can_be_released_and_not_edited(house: House
     assert house.state() is State.SENDING
 
 
+@ON_SQLITE
 def test_a_form_of_too_much_is_refused(house: House) -> None:
     house.log_in()
     house.draft()

@@ -69,6 +69,7 @@ def test_the_form_shows_its_wording_and_then_says_signed_up(house: House) -> Non
     assert [one.address for one in house.recipients().values()] == [READER]
 
 
+@ON_SQLITE
 def test_confirming_twice_says_the_same_and_keeps_one_consent(house: House) -> None:
     house.client.post("/signup", data=house.form())
     token = house.confirm_token()
@@ -80,6 +81,7 @@ def test_confirming_twice_says_the_same_and_keeps_one_consent(house: House) -> N
     assert house.rows() == kept
 
 
+@ON_SQLITE
 def test_a_confirmation_link_expires_and_says_what_to_do(house: House, clock: Clock) -> None:
     house.client.post("/signup", data=house.form())
     token = house.confirm_token()
@@ -116,12 +118,14 @@ def test_an_ended_subscription_is_not_revived_by_somebody_who_signs_its_address_
     assert "Unsubscribed" in house.client.get(f"/u/{token}").text
 
 
+@ON_SQLITE
 def test_a_filled_honeypot_keeps_nothing(house: House) -> None:
     kept = house.rows()
     answer = house.client.post("/signup", data=house.form(leave_empty="https://spam.test"))
     assert (answer.status_code, house.rows()) == (200, kept)
 
 
+@ON_SQLITE
 def test_no_letter_goes_to_one_address_twice_a_day(house: House) -> None:
     for _ in range(5):
         house.client.post("/signup", data=house.form())
@@ -197,6 +201,7 @@ def test_a_network_names_nobody(host: str, named: str) -> None:
     assert network(Request({"type": "http", "client": (host, 1), "headers": []})) == named
 
 
+@ON_SQLITE
 def test_links_are_made_of_the_configured_address_whatever_host_is_asked(house: House) -> None:
     evil = {"Host": "evil.org", "X-Forwarded-Host": "evil.org"}
     for path in ("/", "/archive/", "/privacy"):
@@ -277,6 +282,7 @@ def test_pages_behind_a_token_of_nobody_are_not_there(house: House) -> None:
         assert "%2f" in token or all(answer.headers["cache-control"] == "no-store" for answer in answers)
 
 
+@ON_SQLITE
 def test_a_token_opens_only_the_door_it_was_made_for(house: House) -> None:
     leave = house.subscribe()
     house.client.post("/signup", data=house.form("other@reader.test"))
@@ -289,6 +295,7 @@ def test_a_token_opens_only_the_door_it_was_made_for(house: House) -> None:
     assert house.readers() == 1
 
 
+@ON_SQLITE
 def test_the_button_unsubscribes_and_its_page_shows_no_address(house: House) -> None:
     token = house.subscribe()
     page = house.client.get(f"/u/{token}")
@@ -299,6 +306,7 @@ def test_the_button_unsubscribes_and_its_page_shows_no_address(house: House) -> 
     assert house.readers() == 0
 
 
+@ON_SQLITE
 def test_a_letter_of_four_hundred_days_ago_still_unsubscribes(house: House, clock: Clock) -> None:
     token = house.subscribe()
     clock.now += timedelta(days=400)
@@ -343,6 +351,7 @@ def test_no_break_is_as_long_as_that(house: House) -> None:
     assert house.rows() == kept
 
 
+@ON_SQLITE
 def test_who_has_left_has_nothing_to_pause(house: House) -> None:
     token = house.subscribe()
     house.client.post(f"/u/{token}")
@@ -393,6 +402,7 @@ def test_every_answer_carries_the_security_headers(house: House) -> None:
             assert answer.headers["cross-origin-opener-policy"] == "same-origin"
 
 
+@ON_SQLITE
 def test_token_pages_are_neither_kept_nor_indexed(house: House) -> None:
     leaving = house.subscribe()
     house.client.post("/signup", data=house.form("pending@reader.test"))
@@ -451,6 +461,7 @@ def test_a_body_too_large_or_of_too_many_fields_is_refused(house: House) -> None
     assert house.rows() == kept
 
 
+@ON_SQLITE
 def test_a_one_click_body_of_nonsense_is_no_fault_of_ours(house: House) -> None:
     token = house.subscribe()
     broken = {"Content-Type": "multipart/form-data"}
