@@ -275,8 +275,7 @@ class Intake:
         """Whether the edition is still to be sent; a held one pauses its mailing, a killed one cancels it."""
         if mailing.kind != EDITION or mailing.on is None:
             return True
-        record = store.load(session, mailing.newsletter, mailing.on)
-        state = record.state if record else workflow.State.KILLED
+        state = store.state(session, mailing.newsletter, mailing.on) or workflow.State.KILLED
         if state is workflow.State.HELD:
             ledger.pause(session, mailing.id, paused=True)
         elif state is workflow.State.KILLED:

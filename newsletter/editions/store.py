@@ -149,6 +149,14 @@ def load(session: Session, newsletter: str, on: date) -> EditionRecord | None:
     return _record(found[0]) if found else None
 
 
+def state(session: Session, newsletter: str, on: date) -> State | None:
+    """Only the state of a date's edition, as a sender asks before every letter, or None."""
+    found = session.exec(
+        select(EditionRow.state).where(EditionRow.newsletter == newsletter, EditionRow.on == on)
+    ).first()
+    return State(found) if found else None
+
+
 def load_id(session: Session, id: EditionId) -> EditionRecord:  # noqa: A002 -- the word of every record
     """The edition with that id; raises LookupError when there is none."""
     return _record(_row(session, id))
