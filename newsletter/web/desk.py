@@ -40,6 +40,7 @@ LOGINS_PER_HOUR: Final = 60
 # What can still be changed is inspected; what has left the house is history.
 OPEN: Final = frozenset({State.IN_REVIEW, State.APPROVED, State.SCHEDULED, State.HELD})
 FORM_FIELDS: Final = 50
+NOT_READY: Final = "Nothing was approved: a finding blocks it that you have not passed."
 
 
 class NotLoggedIn(Exception):
@@ -148,7 +149,9 @@ def _rooms(router: APIRouter, pages: Pages) -> None:
         try:
             await run_in_threadpool(deed, pages, order)
         except (EditionError, IllegalMove, NotReady) as error:
-            return await run_in_threadpool(_edition_page, pages, account, token, paper, on, str(error))
+            # The findings themselves stand beside the button.
+            said = NOT_READY if isinstance(error, NotReady) else str(error)
+            return await run_in_threadpool(_edition_page, pages, account, token, paper, on, said)
         return RedirectResponse(f"/desk/{paper.key}/{on}", 303, headers=DESK)
 
 

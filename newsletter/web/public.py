@@ -150,7 +150,7 @@ def _sign_up(pages: Pages, entry: Entry, later: BackgroundTasks) -> Response:
     try:
         address = Address.parse(entry.address)
     except InvalidAddress as error:
-        return _form(pages, paper, 422, f"That address cannot be right: {error.reason}.", entry.address)
+        return _form(pages, paper, 422, f"That address cannot be right: {error.reason.rstrip('.')}.", entry.address)
     with pages.database.snapshot():
         # Nothing is promised while the database cannot be had. The work itself follows the answer, so that neither
         # its result nor the time it takes tells anybody whether an address is known.

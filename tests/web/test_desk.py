@@ -315,7 +315,7 @@ def test_what_blocks_is_passed_only_by_name_and_with_a_reason(house: House) -> N
     house.draft(edition=_faulty())
     refused = house.act("approve")
     assert refused.status_code == 409
-    assert "1 blocking finding" in refused.text
+    assert "Nothing was approved: a finding blocks it" in refused.text
     without = house.act("approve", override="C21", reason="  \n ")
     assert without.status_code == 409
     assert "needs a reason" in without.text

@@ -149,6 +149,7 @@ def test_what_is_no_address_is_told_why_and_kept_nowhere(house: House) -> None:
         answer = house.client.post("/signup", data=house.form(address))
         assert answer.status_code == 422, address
         assert "That address cannot be right" in answer.text
+        assert ".." not in answer.text.split('role="alert">')[1].split("</p>")[0]
         assert 'aria-describedby="problem"' in answer.text
         assert "<script>" not in answer.text
     assert house.rows() == kept
