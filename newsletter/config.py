@@ -48,6 +48,7 @@ class Web:
     host: str = "127.0.0.1"
     port: int = 8000
     session_hours: int = 8
+    proxies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,9 +162,12 @@ def load_id(session: Session, id: EditionId) -> EditionRecord:  # noqa: A002 -- 
     return _record(_row(session, id))
 
 
-def listing(session: Session, newsletter: str | None = None, limit: int = 50) -> list[EditionRecord]:
-    """Editions, the newest date first."""
+def listing(
+    session: Session, newsletter: str | None = None, limit: int = 50, *, state: State | None = None
+) -> list[EditionRecord]:
+    """Editions, the newest date first; of one newsletter, in one state, if so asked."""
     conditions = [col(EditionRow.newsletter) == newsletter] if newsletter is not None else []
+    conditions += [col(EditionRow.state) == state.value] if state is not None else []
     return [_record(row) for row in _rows(session, *conditions, limit=limit)]
 
 

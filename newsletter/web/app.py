@@ -137,7 +137,8 @@ def serve(database: Database, config: Config, vault: Vault, clock: Callable[[], 
         log_level="warning",
         access_log=False,
         server_header=False,
-        # Nobody has been told to be our proxy, so what a header says of the caller is what the caller says.
-        proxy_headers=False,
+        # What X-Forwarded-For says of the caller is the caller's word, unless a proxy of ours wrote it.
+        proxy_headers=bool(config.web.proxies),
+        forwarded_allow_ips=list(config.web.proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -38,7 +38,7 @@ def routes(pages: Pages) -> APIRouter:
     @router.get("/archive/")
     def everything() -> Response:
         with pages.database.snapshot() as session:
-            records = [record for record in store.listing(session, limit=MOST_LISTED) if record.state is State.SENT]
+            records = store.listing(session, limit=MOST_LISTED, state=State.SENT)
         return pages.page("archive", records=records)
 
     @router.get("/archive/{newsletter}/{on}.txt")

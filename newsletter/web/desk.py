@@ -76,9 +76,11 @@ def _door(router: APIRouter, pages: Pages) -> None:
         if not pages.limits.take(f"desk {network(request)}", pages.clock(), LOGINS_PER_HOUR):
             return ask_again(429, "Too many tries from your network. Please try again in an hour.")
         lifetime = timedelta(hours=pages.config.web.session_hours)
+        known = name if name.isprintable() else ""
+        with pages.database.snapshot() as session:
+            witness = accounts.checked(session, known, password)
         with pages.database.transaction() as session:
-            known = name if name.isprintable() else ""
-            opened = accounts.log_in(session, known, password, pages.clock(), lifetime)
+            opened = accounts.log_in(session, known, witness, pages.clock(), lifetime)
         if opened is None:
             problem = "That name and password do not fit, or the account has to wait a while after failed tries."
             return ask_again(401, problem)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import Session
 
 from newsletter.database import Database
 from newsletter.desk import accounts
@@ -14,6 +15,10 @@ PASSWORD = "a long enough password"
 DAY = timedelta(hours=8)
 
 
+def _log_in(session: Session, name: str, password: str, now: datetime) -> tuple[accounts.Account, str] | None:
+    return accounts.log_in(session, name, accounts.checked(session, name, password), now, DAY)
+
+
 def _owner(database: Database, now: datetime) -> None:
     with database.transaction() as session:
         accounts.create(session, "ana", Role.OWNER, PASSWORD, now)
@@ -22,7 +27,7 @@ def _owner(database: Database, now: datetime) -> None:
 def test_the_right_password_opens_a_session_that_ends_by_itself(database: Database, now: datetime) -> None:
     _owner(database, now)
     with database.transaction() as session:
-        opened = accounts.log_in(session, "ana", PASSWORD, now, DAY)
+        opened = _log_in(session, "ana", PASSWORD, now)
     assert opened is not None
     account, token = opened
     assert (account.name, account.role) == ("ana", Role.OWNER)
@@ -36,25 +41,33 @@ def test_the_right_password_opens_a_session_that_ends_by_itself(database: Databa
 def test_a_wrong_password_and_an_unknown_name_are_the_same_answer(database: Database, now: datetime, name: str) -> None:
     _owner(database, now)
     with database.transaction() as session:
-        assert accounts.log_in(session, name, "not the password", now, DAY) is None
+        assert _log_in(session, name, "not the password", now) is None
 
 
 def test_after_three_failures_even_the_right_password_has_to_wait(database: Database, now: datetime) -> None:
     _owner(database, now)
     for _ in range(5):
         with database.transaction() as session:
-            accounts.log_in(session, "ana", "wrong", now, DAY)
+            _log_in(session, "ana", "wrong", now)
             now += timedelta(seconds=30)
     with database.transaction() as session:
-        accounts.log_in(session, "ana", "wrong", now, DAY)
-        assert accounts.log_in(session, "ana", PASSWORD, now, DAY) is None
-        assert accounts.log_in(session, "ana", PASSWORD, now + timedelta(minutes=15), DAY) is not None
+        _log_in(session, "ana", "wrong", now)
+        assert _log_in(session, "ana", PASSWORD, now) is None
+        assert _log_in(session, "ana", PASSWORD, now + timedelta(minutes=15)) is not None
+
+
+def test_a_password_changed_between_check_and_log_in_opens_nothing(database: Database, now: datetime) -> None:
+    _owner(database, now)
+    with database.transaction() as session:
+        witness = accounts.checked(session, "ana", PASSWORD)
+        accounts.create(session, "ana", Role.OWNER, "another long password", now)
+        assert accounts.log_in(session, "ana", witness, now, DAY) is None
 
 
 def test_a_new_password_ends_every_open_session(database: Database, now: datetime) -> None:
     _owner(database, now)
     with database.transaction() as session:
-        opened = accounts.log_in(session, "ana", PASSWORD, now, DAY)
+        opened = _log_in(session, "ana", PASSWORD, now)
         assert opened is not None
         accounts.create(session, "ana", Role.OWNER, "another long password", now)
         assert accounts.whose(session, opened[1], now) is None
@@ -63,7 +76,7 @@ def test_a_new_password_ends_every_open_session(database: Database, now: datetim
 def test_logging_out_ends_the_session(database: Database, now: datetime) -> None:
     _owner(database, now)
     with database.transaction() as session:
-        opened = accounts.log_in(session, "ana", PASSWORD, now, DAY)
+        opened = _log_in(session, "ana", PASSWORD, now)
         assert opened is not None
         accounts.log_out(session, opened[1])
         assert accounts.whose(session, opened[1], now) is None
@@ -72,7 +85,7 @@ def test_logging_out_ends_the_session(database: Database, now: datetime) -> None
 def test_the_database_holds_neither_password_nor_session_token(database: Database, now: datetime) -> None:
     _owner(database, now)
     with database.transaction() as session:
-        opened = accounts.log_in(session, "ana", PASSWORD, now, DAY)
+        opened = _log_in(session, "ana", PASSWORD, now)
         assert opened is not None
         rows = str(session.connection().execute(text("SELECT * FROM account")).all())
         rows += str(session.connection().execute(text("SELECT * FROM desk_session")).all())
