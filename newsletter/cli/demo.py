@@ -26,7 +26,7 @@ from newsletter.errors import NewsletterError
 from newsletter.postbox import Postbox, running
 from newsletter.rendering import proof
 from newsletter.rendering.press import required
-from newsletter.scheduling import routine
+from newsletter.scheduling import routine, timetable
 from newsletter.stories import wire
 from newsletter.stories.story import Story
 
@@ -87,9 +87,11 @@ def _stock(one: House, paper: Newsletter, on: date, now: datetime) -> None:
         for file in sorted((SAMPLES / "feeds").iterdir())
         for story in wire.read(file, one.config.wire)
     ]
+    # A measured list bears the moment it was measured: shortly before the draft is built.
+    slots = timetable.slot(paper, on)
+    measured = slots.build_at - timedelta(hours=1) if slots else now
     stories += [
-        moved(replace(story, published_at=now), timedelta())
-        for story in wire.read(SAMPLES / "most-read.csv", one.config.wire)
+        replace(story, published_at=measured) for story in wire.read(SAMPLES / "most-read.csv", one.config.wire)
     ]
     with one.database.transaction() as session:
         counts = wire.store(session, stories, one.config.wire, now)
@@ -126,7 +128,9 @@ def _approved(one: House, paper: Newsletter, on: date, now: datetime) -> Edition
     if record.approval is None:
         record = routine.press(one.config, paper).approve(one.database, record, MARK, now)
     headline = record.edition.headline if record.edition else ""
-    house.stdout.print(f"the edition     no. {record.number}, {on:%A, %B %-d}: {headline}", markup=False)
+    house.stdout.print(
+        f"the edition     no. {record.number}, {on:%A, %B %-d}: {headline}", markup=False, soft_wrap=True
+    )
     return record
 
 

@@ -23,6 +23,7 @@ from tests.builders import (
     make_image,
     make_item,
     make_letter,
+    make_most_read,
     make_odds,
     make_proof,
     make_site,
@@ -287,6 +288,14 @@ FAULTS: list[tuple[str, Fault]] = [
 
 def test_a_clean_proof_has_no_findings() -> None:
     assert clean().inspect() == []
+
+
+def test_a_measured_list_needs_no_source_and_nobody_to_check_it() -> None:
+    desk = clean()
+    measured = Section(slot="most-read", title="", style="links", stories=(make_most_read(outlet="", checked_by=""),))
+    assert desk.edition is not None
+    edition = replace(desk.edition, sections=(*desk.edition.sections, measured))
+    assert "C21" not in {one.rule for one in inspect(desk.proof, edition, CONTEXT)}
 
 
 def test_the_shipped_template_makes_a_clean_proof() -> None:
