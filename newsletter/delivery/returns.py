@@ -1,7 +1,8 @@
 """The signed return path: what a bounce must bear to be believed. Pure.
 
 `b+TOKEN@bounces.example.org` names a mailing and a recipient by number and proves that we wrote it, so no address
-leaves in it, no look-up is needed to read it, and nobody can bounce somebody else off a list.
+leaves in it, no look-up is needed to read it, and nobody can bounce somebody else off a list. The numbers are masked,
+since a row of readers comparing theirs would know how many we are.
 """
 
 import base64
@@ -17,6 +18,7 @@ from newsletter.errors import NewsletterError
 _ID_BYTES: Final = 5
 _MAC_BYTES: Final = 10
 _MAC_USE: Final = b"newsletter/return-path/1"
+_MASK_USE: Final = b"newsletter/return-path-mask/1"
 _LENGTH: Final = (2 * _ID_BYTES + _MAC_BYTES) * 8 // 5
 
 
@@ -35,7 +37,8 @@ class ReturnPath:
 def sign(key: bytes, mailing_id: int, recipient_id: int) -> str:
     """The token of one letter: 32 characters of [a-z2-7], the same for the same letter."""
     numbers = mailing_id.to_bytes(_ID_BYTES, "big") + recipient_id.to_bytes(_ID_BYTES, "big")
-    return base64.b32encode(numbers + _mac(key, numbers)).decode().lower()
+    mac = _mac(key, numbers)
+    return base64.b32encode(mac + _masked(key, mac, numbers)).decode().lower()
 
 
 def read(key: bytes, token: str) -> ReturnPath:
@@ -44,7 +47,8 @@ def read(key: bytes, token: str) -> ReturnPath:
         data = base64.b32decode(token.encode("ascii"), casefold=True) if len(token) == _LENGTH else b""
     except (binascii.Error, UnicodeEncodeError) as error:
         raise ReturnPathError("not a return path of ours") from error
-    numbers, mac = data[: 2 * _ID_BYTES], data[2 * _ID_BYTES :]
+    mac = data[:_MAC_BYTES]
+    numbers = _masked(key, mac, data[_MAC_BYTES:])
     if not hmac.compare_digest(mac, _mac(key, numbers)):
         raise ReturnPathError("not a return path of ours")
     return ReturnPath(
@@ -54,3 +58,9 @@ def read(key: bytes, token: str) -> ReturnPath:
 
 def _mac(key: bytes, numbers: bytes) -> bytes:
     return hmac.digest(key, _MAC_USE + numbers, hashlib.sha256)[:_MAC_BYTES]
+
+
+def _masked(key: bytes, mac: bytes, numbers: bytes) -> bytes:
+    """The numbers under a mask that only the key and this very token make; masking twice unmasks."""
+    mask = hmac.digest(key, _MASK_USE + mac, hashlib.sha256)
+    return bytes(one ^ other for one, other in zip(numbers, mask, strict=False))

@@ -60,3 +60,9 @@ def test_another_key_does_not_open_it() -> None:
 def test_a_number_no_database_has_is_not_cut_silently(number: int) -> None:
     with pytest.raises(OverflowError):
         returns.sign(KEY, number, 1)
+
+
+def test_a_row_of_tokens_does_not_tell_the_numbers() -> None:
+    tokens = [returns.sign(KEY, 1, recipient) for recipient in range(1, 65)]
+    assert len({token[:8] for token in tokens}) == 64
+    assert len({token[-8:] for token in tokens}) == 64
