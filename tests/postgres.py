@@ -16,7 +16,7 @@ import psycopg
 
 def binaries() -> Path | None:
     """The folder with `initdb` and `postgres`, or None."""
-    asked = os.environ.get("WORLD_BRIEF_PG_BIN")
+    asked = os.environ.get("PG_BIN")
     places = [Path(asked)] if asked else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if found := shutil.which("initdb"):
         places.append(Path(found).parent)
