@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage. An error is one 
 
 import sys
 
-from newsletter.cli import demo, edition, house, people, service, story
+from newsletter.cli import demo, doctor, edition, house, people, service, story
 from newsletter.cli.house import app
 from newsletter.errors import NewsletterError
 from subscribers import SubscribersError
@@ -19,6 +19,7 @@ app.add_typer(people.consent, name="consent")
 app.add_typer(service.account, name="account")
 app.add_typer(service.db, name="db")
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 for command in (
     service.init,
     service.config,

@@ -10,6 +10,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
+
+from newsletter.postbox import Postbox
 from tests.cli.conftest import ROOT, Run
 
 
@@ -27,6 +30,20 @@ def test_config_shows_what_is_in_force_and_no_secret(run: Run) -> None:
     assert "newsletters.world-brief.send_at" in ran.out
     assert "secret" not in ran.out.lower().replace("secrets", "")
     assert run("config", "--json").answers[0]["relay"]["port"] == 25
+
+
+def test_the_doctor_finds_what_would_stop_the_brief(
+    run: Run, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    well = run("doctor", "--json")
+    assert well.code == 0
+    assert {one["part"] for one in well.answers} >= {"home", "database", "site", "template", "timetable", "relay"}
+    monkeypatch.setenv("WORLD_BRIEF_RELAY__PORT", "1")
+    monkeypatch.setenv("WORLD_BRIEF_SITE__POSTAL_ADDRESS", "")
+    ill = run("doctor")
+    assert ill.code == 1
+    failed = [line for line in ill.out.splitlines() if line.startswith("fail")]
+    assert [line.split()[1] for line in failed] == ["site", "relay"]
 
 
 def test_an_account_is_made_with_a_password_shown_once(run: Run) -> None:
