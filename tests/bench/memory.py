@@ -50,7 +50,8 @@ def run(scale: Scale) -> Table:
 def _microseconds(ready: Ready, sink: Sink, held: list[Sent]) -> float:
     before = sink.count()
     command = [sys.executable, "-m", "tests.bench.mailings", str(ready.copy()), str(sink.port), str(CONNECTIONS)]
-    answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    # Ctrl-C is ours to answer; `run` then ends the sender.
+    answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, start_new_session=True).stdout
     sent = Sent(**json.loads(answer))
     after = sink.count()
     assert before is not None
