@@ -4,7 +4,7 @@ Dispatching sends nothing. Whatever calls it (scheduler, cron, CLI, desk), howev
 processes, there is one mailing for an edition.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -36,9 +36,12 @@ class Single:
     expires_at: datetime
 
 
-def dispatch(database: Database, press: Press, config: Config, on: date, now: datetime) -> MailingId:
+def dispatch(
+    database: Database, press: Press, config: Config, on: date, now: datetime, expires_at: datetime | None = None
+) -> MailingId:
     """Freeze the audience of the approved edition and start its sending, or find the mailing that was started.
 
+    Nothing of it leaves at or after `expires_at`, which the timetable tells, nor after the newsletter's own hours.
     Raises EditionError when there is no approval or what was approved has changed since, NotReady when a check blocks
     it now, LedgerError when candidates are not queued + excluded; then nothing is kept.
     """
@@ -55,12 +58,13 @@ def dispatch(database: Database, press: Press, config: Config, on: date, now: da
         return started
     with database.transaction() as session:
         opening = _opening(session, press, config, record, digest, now)
+        opening = replace(opening, expires_at=min(opening.expires_at, expires_at or opening.expires_at))
         mailing = ledger.open_mailing(session, opening, now)
         if mailing is None:
             return _started(session, opening)
-        if required(session, key, on).version != record.version or store.frozen(session, digest) is None:
-            raise EditionError(key, on, "changed while it was being dispatched: nothing is sent; look again")
         moved = store.move(session, record.id, Event.SEND, "dispatch", now)
+        if moved.version != record.version + 1 or store.frozen(session, digest) is None:
+            raise EditionError(key, on, "changed while it was being dispatched: nothing is sent; look again")
         if mailing.due == 0:
             store.move(session, moved.id, Event.FINISH, "dispatch", now, "nobody is due")
         return mailing.id

@@ -300,6 +300,16 @@ def note(session: Session, id: EditionId, by: str, event: str, reason: str, now:
     session.exec(sa.insert(EditionHistoryRow).values(**line))
 
 
+def note_once(session: Session, id: EditionId, by: str, event: str, reason: str, now: datetime) -> bool:  # noqa: A002
+    """Add a line unless the same stands there already; False when it does. Of several processes one adds it."""
+    session.exec(select(EditionRow.id).where(EditionRow.id == id).with_for_update())
+    same = (EditionHistoryRow.edition_id == id, EditionHistoryRow.event == event, EditionHistoryRow.reason == reason)
+    if session.exec(select(EditionHistoryRow.id).where(*same)).first() is not None:
+        return False
+    note(session, id, by, event, reason, now)
+    return True
+
+
 _VOID: Final[dict[str, Any]] = {"approval": None, "proof_digest": ""}
 
 

@@ -18,7 +18,7 @@ from newsletter.editions import store
 from newsletter.editions.edition import revise as revised
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import Event, State
-from newsletter.errors import EditionError, NewsletterError, NotReady
+from newsletter.errors import EditionError, NewsletterError
 from newsletter.rendering.press import Occasion, Press, required
 from newsletter.scheduling import timetable
 from newsletter.scheduling.timetable import Slots
@@ -61,9 +61,10 @@ def ring(database: Database, config: Config, newsletter: Newsletter, on: date, n
         record = _unattended(database, config, newsletter, on, record, now)
     if record is None:
         raise EditionError(newsletter.key, on, "has not been built: nothing is sent; run `worldbrief edition build`")
-    if now >= slots.expires_at and record.state is not State.SENT:
+    # A mailing that was started is found after its expiry, too: what still waits in it must be settled as expired.
+    if now >= slots.expires_at and record.state not in {State.SENDING, State.SENT}:
         raise EditionError(newsletter.key, on, f"expired at {slots.expires_at:%Y-%m-%d %H:%M} UTC: nothing is sent")
-    return dispatch.dispatch(database, press(config, newsletter), config, on, now)
+    return dispatch.dispatch(database, press(config, newsletter), config, on, now, slots.expires_at)
 
 
 def revise(
@@ -79,13 +80,21 @@ def revise(
 
 
 def tick(database: Database, config: Config, vault: Vault, now: datetime) -> list[Happened]:
-    """Do what is due now for every newsletter; doing it twice, or in two processes, does nothing twice."""
+    """Do what is due now for every newsletter; doing it twice, or in two processes, does nothing twice.
+
+    Whatever one newsletter meets, the others have their turn, and the alerts that were noted are mailed.
+    """
     happened: list[Happened] = []
     for newsletter in config.newsletters.values():
-        for slots in timetable.building(newsletter, now):
-            happened += _cut_off(database, config, newsletter, slots, now)
-        for slots in timetable.due(newsletter, now):
-            happened += _slot(database, config, newsletter, slots, now)
+        try:
+            for slots in timetable.building(newsletter, now):
+                happened += _cut_off(database, config, newsletter, slots, now)
+            for slots in timetable.due(newsletter, now):
+                happened += _slot(database, config, newsletter, slots, now)
+        except NewsletterError as error:
+            log.error("%s: %s", newsletter.key, error)  # noqa: TRY400 -- expected, and its one line says it all
+        except Exception:
+            log.exception("%s: a step of the routine failed", newsletter.key)
     for one in happened:
         log.log(
             logging.ERROR if one.what == "alert" else logging.INFO,
@@ -112,14 +121,17 @@ def _cut_off(database: Database, config: Config, newsletter: Newsletter, slots: 
     with database.snapshot() as session:
         record = store.load(session, newsletter.key, slots.on)
     happened: list[Happened] = []
-    if record is None or record.state in UNBUILT:
-        record = build(database, config, newsletter, slots.on, "scheduler", now)
-        happened.append(Happened(newsletter=newsletter.key, on=slots.on, what="built", detail=record.state))
-        if newsletter.auto_approve:
-            try:
+    try:
+        if record is None or record.state in UNBUILT:
+            record = build(database, config, newsletter, slots.on, "scheduler", now)
+            happened.append(Happened(newsletter=newsletter.key, on=slots.on, what="built", detail=record.state))
+            if newsletter.auto_approve:
                 record = _unattended(database, config, newsletter, slots.on, record, now)
-            except NotReady as error:
-                return happened + _alert(database, newsletter, slots, str(error), now)
+    except EditionError:
+        # Somebody else changed it in this moment: the next tick sees what it has become.
+        raise
+    except NewsletterError as error:
+        return happened + _alert(database, newsletter, slots, str(error), now)
     return happened + _schedule(database, record, now)
 
 
@@ -150,9 +162,8 @@ def _alert(database: Database, newsletter: Newsletter, slots: Slots, detail: str
     with database.transaction() as session:
         store.claim(session, newsletter.key, slots.on, slots.send_at, now)
         record = required(session, newsletter.key, slots.on)
-        if any(entry.event == "alert" and entry.reason == detail for entry in store.history(session, record.id)):
+        if not store.note_once(session, record.id, "scheduler", "alert", detail, now):
             return []
-        store.note(session, record.id, "scheduler", "alert", detail, now)
     return [Happened(newsletter=newsletter.key, on=slots.on, what="alert", detail=detail)]
 
 

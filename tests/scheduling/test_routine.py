@@ -1,5 +1,6 @@
 """At the cut-off a draft is built, at the slot it goes out if it is approved, else people are told; each only once."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -230,3 +231,55 @@ def test_ringing_before_the_slot_sends_an_approved_edition_and_after_the_expiry_
         routine.ring(stocked, settings, paper, MONDAY, slots.expires_at)
     first = routine.ring(stocked, settings, paper, MONDAY, CUT_OFF)
     assert routine.ring(stocked, settings, paper, MONDAY, SLOT) == first
+
+
+def test_nothing_of_an_edition_leaves_once_the_next_one_is_due(
+    stocked: Database, settings: Config, paper: Newsletter
+) -> None:
+    lasting = replace(paper, expires_after_hours=72)
+    routine.build(stocked, settings, lasting, MONDAY, "ana", CUT_OFF)
+    _approve(stocked, settings, lasting)
+    mailing = routine.ring(stocked, settings, lasting, MONDAY, SLOT)
+    with stocked.snapshot() as session:
+        assert ledger.mailing(session, mailing).expires_at == SLOT + timedelta(days=1)
+
+
+def test_a_started_mailing_is_found_after_its_expiry_so_that_it_can_be_settled(
+    stocked: Database, settings: Config, paper: Newsletter
+) -> None:
+    routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF)
+    _approve(stocked, settings, paper)
+    job = subscribers.ImportJob(file="people.csv", newsletter=paper.key, by="ana", now=CUT_OFF)
+    consent = "2026-01-01T00:00:00Z,form,I agree.,button"
+    lines = [b"email,consent_at,consent_source,consent_wording,consent_method\n", f"a@example.org,{consent}\n".encode()]
+    subscribers.import_csv(stocked.transaction, subscribers.Keys(bytes(32)), lines, job)
+    mailing = routine.ring(stocked, settings, paper, MONDAY, SLOT)
+    assert _record(stocked).state is State.SENDING
+    assert routine.ring(stocked, settings, paper, MONDAY, SLOT + timedelta(days=2)) == mailing
+
+
+def test_one_newsletters_trouble_keeps_no_other_from_its_slot_and_is_told(
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
+) -> None:
+    broken = replace(paper, key="broken", template="no-such-template", auto_approve=True)
+    wrong = replace(paper, key="wrong", holiday_country="XX")
+    both = replace(settings, newsletters={"broken": broken, "wrong": wrong, paper.key: paper})
+    assert _tick(stocked, both, secrets, CUT_OFF) == ["built", "alert", "built"]
+    _approve(stocked, settings, paper)
+    assert "sending" in _tick(stocked, both, secrets, SLOT)
+
+
+def test_processes_that_tick_together_tell_people_once(stocked: Database, settings: Config, secrets: Vault) -> None:
+    _tick(stocked, settings, secrets, CUT_OFF)
+    gate, told = threading.Barrier(4), []
+
+    def tick() -> None:
+        gate.wait()
+        told.extend(_tick(stocked, settings, secrets, SLOT))
+
+    threads = [threading.Thread(target=tick) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert told == ["alert"]
