@@ -16,10 +16,10 @@ from sqlmodel import Session
 from newsletter.config import Config, Newsletter
 from newsletter.delivery import dispatch, relay
 from newsletter.delivery.dispatch import Single
-from newsletter.delivery.ledger import MailingId
+from newsletter.delivery.ledger import CONFIRMATION, MailingId
 from newsletter.delivery.outcome import Replied
 from newsletter.editions import store
-from newsletter.errors import RelayError
+from newsletter.errors import MessageError, RelayError
 from newsletter.rendering import letter, proof, template
 from newsletter.rendering.letter import Recipient
 from newsletter.rendering.proof import Proof
@@ -38,7 +38,7 @@ def confirmation(
     made = _letter("confirm", newsletter, config, {"hours": hours})
     store.freeze(session, made.digest, proof.to_bytes(made), now)
     single = Single(
-        kind="confirm",
+        kind=CONFIRMATION,
         newsletter=newsletter.key,
         person=request,
         proof_digest=made.digest,
@@ -63,12 +63,17 @@ async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> Non
     stencil = letter.cut(made, bounce_domain="", date=now)
     connection = await relay.connect(config.relay, vault.relay_password)
     try:
-        for address in config.alerts.mail_to:
+        for place, address in enumerate(config.alerts.mail_to):
             reader = Recipient(address=address, token="none", return_token=f"alert-{uuid.uuid4().hex}")  # noqa: S106
-            one = letter.address(stencil, reader)
+            try:
+                one = letter.address(stencil, reader)
+            except MessageError as error:
+                # One bad address must not keep the others from knowing.
+                log.error("alerts.mail_to[%d] cannot be written to: %s", place, error)  # noqa: TRY400
+                continue
             result = await connection.submit(one.envelope.mail_from, one.envelope.rcpt_to, one.message, lambda: None)
             if not (isinstance(result, Replied) and result.reply.code < 300):
-                log.error("the alert to %s was not accepted: %s", address, result)
+                log.error("the alert to alerts.mail_to[%d] was not accepted: %s", place, result)
     finally:
         await connection.close()
 
