@@ -188,8 +188,13 @@ def close(session: Session, fingerprint: bytes, newsletters: Iterable[str] | Non
 
 
 def prune(session: Session, now: datetime) -> int:
-    """Delete the requests made more than seven days ago, and return how many; their ledger entries stay."""
-    statement = delete(_REQUESTS).where(_REQUESTS.c.requested_at < to_ms(now - KEPT))
+    """Delete the requests made more than seven days ago whose link has expired; their ledger entries stay.
+
+    Returns how many.
+    """
+    statement = delete(_REQUESTS).where(
+        _REQUESTS.c.requested_at < to_ms(now - KEPT), _REQUESTS.c.expires_at <= to_ms(now)
+    )
     return int(session.connection().execute(statement).rowcount)
 
 

@@ -1,6 +1,7 @@
 """The walk of a sign-up, and everything that must not get around it."""
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -267,6 +268,13 @@ def test_old_requests_are_pruned_and_their_events_stay(database: Database, now: 
     with database.snapshot() as session:
         verdict = subscribers.verify(session, KEYS)
     assert (verdict.ok, verdict.events) == (True, 2)
+
+
+def test_a_request_whose_link_still_works_is_not_pruned(database: Database, now: datetime) -> None:
+    sign_up(database, now, replace(wanted(), confirm_hours=24 * 10))
+    with database.transaction() as session:
+        assert subscribers.prune(session, now + timedelta(days=10, seconds=-1)) == 0
+        assert subscribers.prune(session, now + timedelta(days=10)) == 1
 
 
 def test_nothing_in_the_database_is_the_address_or_a_token(database: Database, now: datetime) -> None:
