@@ -268,8 +268,9 @@ class Intake:
             return
         record = store.load(session, mailing.newsletter, mailing.on)
         if record and record.state is workflow.State.SENDING:
-            store.move(session, record.id, Event.HOLD, "worker", now, _without_addresses(reason))
+            # The mailing first and then the edition, as whoever ends the last chunk locks them.
             ledger.pause(session, mailing.id, paused=True)
+            store.move(session, record.id, Event.HOLD, "worker", now, _without_addresses(reason))
 
     def _may_go(self, session: Session, mailing: Mailing) -> bool:
         """Whether the edition is still to be sent; a held one pauses its mailing, a killed one cancels it."""

@@ -97,13 +97,13 @@ class Press:
 
         Raises NotReady, with a line for each blocking finding no override names.
         """
+        # Proving and inspecting take longer than a write may hold the database.
+        with database.snapshot() as session:
+            sight = self.see(session, _unchanged(session, record), now, approver=by)
+        _refuse(sight.findings, overrides)
+        approval = Approval(digest=sight.digest, by=by, at=now, overrides=tuple(overrides))
         with database.transaction() as session:
-            current = required(session, record.newsletter, record.on)
-            if current.version != record.version:
-                raise EditionError(record.newsletter, record.on, "changed while you looked at it; look again")
-            sight = self.see(session, current, now, approver=by)
-            _refuse(sight.findings, overrides)
-            approval = Approval(digest=sight.digest, by=by, at=now, overrides=tuple(overrides))
+            current = _unchanged(session, record)
             return store.approve(session, current.id, approval, proof.to_bytes(sight.proof), now)
 
     def clear(self, session: Session, record: EditionRecord, now: datetime) -> Proof:
@@ -153,6 +153,13 @@ def required(session: Session, newsletter: str, on: date) -> EditionRecord:
     if record is None:
         raise EditionError(newsletter, on, "has not been built yet; run `worldbrief edition build`")
     return record
+
+
+def _unchanged(session: Session, record: EditionRecord) -> EditionRecord:
+    current = required(session, record.newsletter, record.on)
+    if current.version != record.version:
+        raise EditionError(record.newsletter, record.on, "changed while you looked at it; look again")
+    return current
 
 
 def _oldest(slots: Sequence[Slot], send_at: datetime) -> datetime:
