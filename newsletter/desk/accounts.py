@@ -111,7 +111,8 @@ def log_in(session: Session, name: str, witness: str, now: datetime, lifetime: t
 
     After three failures an account waits twice as long each time, whatever password is tried meanwhile.
     """
-    row = session.exec(select(AccountRow).where(AccountRow.name == name.strip())).first()
+    # Locked, or tries made side by side would count as one.
+    row = session.exec(select(AccountRow).where(AccountRow.name == name.strip()).with_for_update()).first()
     if row is None or (row.wait_until and row.wait_until > now):
         return None
     session.add(row)

@@ -6,7 +6,7 @@ what makes a repeated delivery recognisable.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 from html import escape
@@ -27,8 +27,8 @@ _SPECIMEN: Final = {"address": "a.reader+brief@mail.example.org", "token": "t" *
 class Recipient:
     """Who a letter goes to: the address, the token of the links in it, the token of its way back."""
 
-    address: str
-    token: str
+    address: str = field(repr=False)
+    token: str = field(repr=False)
     return_token: str
 
 
@@ -37,7 +37,7 @@ class Envelope:
     """RFC 5321: where refusals go, and where the letter goes."""
 
     mail_from: str
-    rcpt_to: str
+    rcpt_to: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Letter:
     """An envelope and the RFC 5322 bytes that go in it: seven-bit, CRLF, no line above 998 octets."""
 
     envelope: Envelope
-    message: bytes
+    message: bytes = field(repr=False)
     message_id: str
 
 
