@@ -1,6 +1,6 @@
-"""Every setting as a frozen dataclass, and the one loader. Secrets are not settings: see `newsletter.secrets`.
+"""Every setting as a frozen dataclass, and the one loader. Secrets are not settings: see `newsletter.vault`.
 
-Only `cli.py` calls `load`; a room receives its own section. Unknown keys are errors that name the nearest known one.
+Only `cli` calls `load`; a room receives its own section. Unknown keys are errors that name the nearest known one.
 """
 
 import difflib
@@ -209,7 +209,15 @@ class Config:
 RESERVED_ENVIRONMENT: Final = frozenset(
     {"CONFIG", "HOME", "DATABASE_URL", "SECRET", "RELAY_PASSWORD", "GOLDEN", "REQUIRE"}
 )
-SECTIONS: Final = tuple(f.name for f in fields(Config) if f.name not in {"path", "home"})
+# Where nothing, or less, would stop the house or never end; every other number may be 0, and none is negative.
+_POSITIVE: Final = frozenset(
+    {
+        *("relay.connections", "relay.messages_per_connection", "relay.connect_timeout_seconds"),
+        *("relay.command_timeout_seconds", "relay.dot_timeout_seconds"),
+        *("delivery.chunk_size", "delivery.lease_seconds", "delivery.poll_seconds"),
+        *("wire.timeout_seconds", "wire.pull_minutes", "signup.confirm_hours", "web.session_hours"),
+    }
+)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -336,6 +344,7 @@ _WORDS: Final = {
 def _check(config: Config) -> None:
     if not config.site.base_url.startswith(("https://", "http://")):
         raise ConfigError(config.path, "site.base_url", "must start with https:// (or http:// on this machine)")
+    _check_numbers(config)
     for key, one in config.newsletters.items():
         where = f"newsletters.{key}"
         try:
@@ -346,6 +355,8 @@ def _check(config: Config) -> None:
             raise ConfigError(config.path, f"{where}.send_at", "must lie between build_at and not_later_than")
         if "@" not in one.sender_address:
             raise ConfigError(config.path, f"{where}.sender_address", f"{one.sender_address!r} is no address")
+        if one.expires_after_hours < 1:
+            raise ConfigError(config.path, f"{where}.expires_after_hours", "must be at least 1")
         names = [slot.name for slot in one.slots]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
@@ -353,3 +364,16 @@ def _check(config: Config) -> None:
         for n, slot in enumerate(one.slots):
             if not 0 <= slot.least <= slot.most:
                 raise ConfigError(config.path, f"{where}.slots[{n}].least", "must not be more than `most`")
+
+
+def _check_numbers(config: Config) -> None:
+    for section in ("database", "web", "relay", "delivery", "wire", "signup"):
+        settings = getattr(config, section)
+        for one in fields(settings):
+            name, value = f"{section}.{one.name}", getattr(settings, one.name)
+            if type(value) in {int, float} and (value < 0 or (value == 0 and name in _POSITIVE)):
+                raise ConfigError(
+                    config.path, name, "must be more than 0" if name in _POSITIVE else "must not be negative"
+                )
+    if not config.delivery.retry_minutes or min(config.delivery.retry_minutes) < 1:
+        raise ConfigError(config.path, "delivery.retry_minutes", "must name at least one wait, each of at least 1")
