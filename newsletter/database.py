@@ -101,6 +101,14 @@ class Database:
         return config
 
 
+def masked(url: str) -> str:
+    """The URL without its password, for a person to read; what is no URL is not shown at all."""
+    try:
+        return make_url(url).render_as_string(hide_password=True) if url else ""
+    except (ArgumentError, ValueError):
+        return "***"
+
+
 def upsert(session: Session, table: Any) -> Any:
     """The dialect's INSERT, which alone has ON CONFLICT."""
     name = session.get_bind().dialect.name
@@ -116,8 +124,10 @@ def _engine(url: str, busy_timeout_seconds: float) -> Engine:
             raise DatabaseError(f"{parsed.get_backend_name()} is not supported; use sqlite or postgresql")
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() == "postgresql")
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
+        postgres = parsed.get_backend_name() == "postgresql"
+        # What a statement carries would stand in every message and traceback of its failure.
+        engine = create_engine(parsed, pool_pre_ping=postgres, hide_parameters=True)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError, ValueError) as error:
         raise DatabaseError(f"the database URL cannot be used: {error}") from error
     if engine.dialect.name == "sqlite":
         _pragmas(engine, busy_timeout_seconds)

@@ -105,6 +105,7 @@ def test_a_full_disk_is_one_clear_line_and_keeps_nothing(tmp_path: Path) -> None
     [
         ("mysql://localhost/x", "cannot be used|not supported"),
         ("nonsense", "cannot be used"),
+        ("postgresql://127.0.0.1:port/x", "cannot be used"),
         ("postgresql://127.0.0.1:1/x", "does not answer"),
     ],
 )

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.cli.progress import stopping
 from newsletter.config import Config
+from newsletter.database import masked
 from newsletter.delivery import worker
 from newsletter.delivery.worker import Work
 from newsletter.desk import accounts
@@ -53,6 +54,7 @@ def init() -> None:
 def config(*, as_json: JSONOption = False) -> None:
     """Print the settings in force: defaults, file and environment together. Secrets are never shown."""
     settings = house.load_config()
+    settings = replace(settings, database=replace(settings.database, url=masked(settings.database.url)))
     if as_json:
         house.answer(settings)
         return

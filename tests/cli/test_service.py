@@ -32,6 +32,13 @@ def test_config_shows_what_is_in_force_and_no_secret(run: Run) -> None:
     assert run("config", "--json").answers[0]["relay"]["port"] == 25
 
 
+def test_config_shows_no_password_of_the_database(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_BRIEF_DATABASE_URL", "postgresql://brief:hunter2@db.worldbrief.test/brief")
+    for ran in (run("config"), run("config", "--json")):
+        assert "db.worldbrief.test" in ran.out
+        assert "hunter2" not in ran.out + ran.err
+
+
 def test_the_doctor_finds_what_would_stop_the_brief(
     run: Run, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
