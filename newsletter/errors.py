@@ -7,12 +7,14 @@ NewsletterError
 ├─ StoryError(item, reason)              also ValueError; one item cannot become a story
 ├─ FeedError(source, reason)             also ValueError; the whole source is no feed, or could not be had
 ├─ EditionError(newsletter, on, reason)  nothing stored for that date, or not in a state that allows it
-│  ├─ IllegalMove(state, event)          the workflow has no such transition
-│  └─ NotReady(findings)                 approval or sending is refused by the preflight
+├─ IllegalMove(state, event)             the workflow has no such transition
+├─ NotReady(findings)                    approval or sending is refused by the preflight
 ├─ TemplateError(template, reason)       a template is missing or does not compile
 ├─ MessageError(field, reason)           also ValueError; a header or part cannot be serialised safely
-├─ LedgerError(reason)                   the accounts of a mailing do not balance
-├─ RelayError(reason)                    also ConnectionError; the relay cannot be used at all
+├─ LedgerError(reason)                   the accounts of a mailing do not balance, or its frozen proof is missing
+├─ RelayError(reason)                    also ConnectionError; the relay cannot be used at all: its leaves,
+│                                        RelayRefused and RelayUnreachable, stand in delivery/relay.py
+├─ ReturnPathError                       also ValueError; no return path of ours; in delivery/returns.py
 └─ AccountError(reason)                  a desk account or session is refused
 
 Messages are one line for a person. `subscribers` has its own tree, since it never imports this package.
@@ -105,7 +107,7 @@ class MessageError(NewsletterError, ValueError):
 
 
 class LedgerError(NewsletterError):
-    """The accounts of a mailing do not balance."""
+    """The accounts of a mailing do not balance, or what it is made from is missing."""
 
 
 class RelayError(NewsletterError, ConnectionError):

@@ -16,8 +16,6 @@ from newsletter.rendering.proof import Proof
 
 __all__ = ["RULES", "Context", "Finding", "Rule", "Severity", "blocking", "inspect"]
 
-MOST_ALIKE: Final = 20  # Of one rule's findings no more are told: the twenty-first teaches nobody anything.
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
