@@ -4,7 +4,6 @@ People are met here: a letter's address is looked up, and the consent behind it 
 Holding or killing an edition reaches its letters here too.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from newsletter.delivery.claims import Settlement
 from newsletter.delivery.leases import Lease, Wanted
 from newsletter.delivery.ledger import EDITION, Accounts, Mailing, MailingId
 from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Phase, Replied, Reply, Scope, Submitted, judge
+from newsletter.delivery.replies import without_addresses
 from newsletter.editions import store, workflow
 from newsletter.editions.workflow import Event
 from newsletter.errors import LedgerError
@@ -35,7 +35,6 @@ KEPT_STENCILS: Final = 16
 LOST: Final = "lost"
 LONGEST_WAIT_SECONDS: Final = 300
 MOST_REPLY: Final = 500
-_ADDRESS: Final = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
 
 
 @dataclass(slots=True, eq=False)
@@ -247,7 +246,7 @@ class Intake:
             due_at=outcome.until,
             code=reply.code,
             enhanced=reply.enhanced,
-            reply=_without_addresses(reply.text),
+            reply=without_addresses(reply.text)[:MOST_REPLY],
             reason=outcome.fault if outcome.fault is not Fault.NONE else "",
             counted=outcome.counted,
         )
@@ -270,7 +269,7 @@ class Intake:
         if record and record.state is workflow.State.SENDING:
             # The mailing first and then the edition, as whoever ends the last chunk locks them.
             ledger.pause(session, mailing.id, paused=True)
-            store.move(session, record.id, Event.HOLD, "worker", now, _without_addresses(reason))
+            store.move(session, record.id, Event.HOLD, "worker", now, without_addresses(reason)[:MOST_REPLY])
 
     def _may_go(self, session: Session, mailing: Mailing) -> bool:
         """Whether the edition is still to be sent; a held one pauses its mailing, a killed one cancels it."""
@@ -295,7 +294,7 @@ class Intake:
 
 
 def _dropped(reason: str) -> Settlement:
-    kept = _without_addresses(reason)
+    kept = without_addresses(reason)[:MOST_REPLY]
     return Settlement(state=DeliveryState.DROPPED, outcome=DeliveryState.DROPPED, reason=kept, counted=False)
 
 
@@ -311,9 +310,3 @@ def _frozen(session: Session, mailing: Mailing) -> bytes:
 
 def _plain_acceptance(result: Submitted) -> bool:
     return isinstance(result, Replied) and result.phase is Phase.DOT and result.reply.code == 250
-
-
-def _without_addresses(text: str) -> str:
-    """A relay's words as they may be kept: one printable line, without the address it likes to repeat."""
-    printable = "".join(sign if sign.isprintable() else " " for sign in text)
-    return _ADDRESS.sub("<address>", " ".join(printable.split()))[:MOST_REPLY]

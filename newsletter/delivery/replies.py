@@ -37,14 +37,22 @@ def parse(lines: Sequence[bytes]) -> Reply:
         raise ValueError("the lines of one reply bear different codes")
     enhanced, texts = "", []
     for match in matches:
-        text = _printable((match[3] or b"").decode("utf-8", "replace")).strip()
+        text = (match[3] or b"").decode("utf-8", "replace").strip()
         found = _ENHANCED.match(text)
         if found:
             enhanced = enhanced or found[1]
             text = text[found.end() :]
         texts.append(text)
-    text = _ADDRESS.sub("(address)", " ".join(text for text in texts if text))
+    text = without_addresses(" ".join(text for text in texts if text))
     return Reply(code=int(codes.pop()), enhanced=enhanced, text=text[:_MOST_TEXT])
+
+
+def without_addresses(text: str) -> str:
+    """A relay's words as they may be kept: one printable line, without the mail address it likes to repeat."""
+    # Not printable are control characters, and those that turn the direction of what a person reads.
+    if not text.isprintable():
+        text = "".join(one if one.isprintable() else " " for one in text)
+    return _ADDRESS.sub("(address)", " ".join(text.split()))
 
 
 def extensions(lines: Sequence[bytes]) -> Extensions:
@@ -59,11 +67,6 @@ def extensions(lines: Sequence[bytes]) -> Extensions:
         size=int(size[0]) if size and size[0].isdigit() and size[0].isascii() and len(size[0]) < 20 else 0,
         auth=frozenset(known.get("AUTH", [])),
     )
-
-
-def _printable(text: str) -> str:
-    """Without control characters and those that turn the direction of what a person reads."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
 
 
 def _match(line: bytes) -> re.Match[bytes]:
