@@ -8,8 +8,11 @@ alone. This is the only door. Functions take a session and never commit; those t
 from subscribers.addresses import Address
 from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, recipients
 from subscribers.audit import Broken, Verdict, verify
+from subscribers.batches import Batch, Counts
+from subscribers.batches import listing as imports_made
 from subscribers.consent import Recorded, lock
 from subscribers.dossier import Dossier, SignupView, show
+from subscribers.drafts import ImportJob, RefusedRow
 from subscribers.errors import (
     BrokenChain,
     ExpiredToken,
@@ -18,11 +21,15 @@ from subscribers.errors import (
     InvalidToken,
     NotSubscribed,
     SubscribersError,
+    UndoRefused,
     UnreadableSeal,
 )
 from subscribers.evidence import Evidence, Kind
-from subscribers.imports import Imported, ImportJob, RefusedRow, import_csv
+from subscribers.exports import Exported, export
+from subscribers.exports import lines as csv_lines
+from subscribers.imports import Imported, import_csv
 from subscribers.keyring import Keys
+from subscribers.loaders import LOADERS
 from subscribers.opt_in import (
     Confirmed,
     Invitation,
@@ -49,22 +56,28 @@ from subscribers.opt_out import (
     unsubscribe_address,
 )
 from subscribers.registry import EndReason, State, Subscription
+from subscribers.rehearsal import Rehearsal, Sample, rehearse
 from subscribers.requests import RequestState, prune
 from subscribers.triggers import ledger_triggers
+from subscribers.undo import Taking, Undone, undo
 
 __all__ = [
     "AUDIENCE_RULE",
+    "LOADERS",
     "Address",
     "Audience",
+    "Batch",
     "Broken",
     "BrokenChain",
     "Confirmed",
+    "Counts",
     "Dossier",
     "Dropped",
     "EndReason",
     "Evidence",
     "Exclusion",
     "ExpiredToken",
+    "Exported",
     "ImportJob",
     "ImportRefused",
     "Imported",
@@ -81,8 +94,10 @@ __all__ = [
     "Recipient",
     "Recorded",
     "RefusedRow",
+    "Rehearsal",
     "RequestState",
     "Requester",
+    "Sample",
     "SignUp",
     "SignupView",
     "Silence",
@@ -90,12 +105,18 @@ __all__ = [
     "SubscribersError",
     "Subscription",
     "SuppressionReason",
+    "Taking",
+    "UndoRefused",
+    "Undone",
     "UnreadableSeal",
     "Unsubscribed",
     "Verdict",
     "audience",
     "confirm",
+    "csv_lines",
+    "export",
     "import_csv",
+    "imports_made",
     "ledger_triggers",
     "lock",
     "look_up",
@@ -103,11 +124,13 @@ __all__ = [
     "preferences",
     "prune",
     "recipients",
+    "rehearse",
     "requester",
     "resume",
     "show",
     "sign_up",
     "suppress",
+    "undo",
     "unsubscribe",
     "unsubscribe_address",
     "verify",

@@ -52,6 +52,8 @@ class Address:
     @property
     def identity(self) -> str:
         """The same for every spelling that is one subscriber: case and Unicode composition do not count."""
+        if self.local.isascii():
+            return f"{self.local.lower()}@{self.domain}"
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", self.local).casefold())
         return f"{folded}@{self.domain}"
 

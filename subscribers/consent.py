@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     CheckConstraint,
@@ -31,10 +31,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import conv
 from sqlmodel import Field, Session, SQLModel
 
-from subscribers import evidence, triggers
+from subscribers import bulk, evidence, triggers
 from subscribers.errors import BrokenChain, UnreadableSeal
-from subscribers.evidence import AUTHORISING, ENDING, GENESIS, SALT_BYTES, Event, Kind
-from subscribers.keyring import Keys, Sealed
+from subscribers.evidence import AUTHORISING, ENDING, GENESIS, SALT_BYTES, Event, Evidence, Kind
+from subscribers.keyring import Box, Keys, Sealed
 
 HEAD: Final = 1
 STREAM_ROWS: Final = 2_000
@@ -102,6 +102,24 @@ _WORDINGS: Final = SQLModel.metadata.tables["consent_wording"]
 _EVENTS: Final = SQLModel.metadata.tables["consent"]
 _PAYLOADS: Final = SQLModel.metadata.tables["consent_payload"]
 _HEAD: Final = SQLModel.metadata.tables["consent_head"]
+_EVENT_COLUMNS: Final = (
+    "seq",
+    "subject",
+    "newsletter",
+    "kind",
+    "wording",
+    "header",
+    "commitment",
+    "previous",
+    "entry",
+)
+
+
+class Packed(NamedTuple):
+    """The stored form of one event's evidence. A tuple, since an import hands a million from process to process."""
+
+    commitment: bytes
+    sealed: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,45 +175,53 @@ def lock(session: Session) -> None:
     _locked_head(session)
 
 
-def append(session: Session, keys: Keys, events: Sequence[Event], now: datetime) -> list[int]:
-    """Add events in order and return their sequence numbers. Raises BrokenChain when that cannot be done."""
+def pack(keys: Keys, supporting: Evidence, now: datetime, box: Box) -> Packed:
+    """What is stored of an event's evidence. It says nothing of the event's place, so it may be made beforehand."""
+    plain = evidence.payload(supporting, keys.chance(SALT_BYTES), now).encode()
+    sealed = box.seal(Sealed.EVIDENCE, plain)
+    return Packed(commitment=evidence.commitment(plain), sealed=sealed)
+
+
+def append(
+    session: Session, keys: Keys, events: Sequence[Event], now: datetime, packed: Sequence[Packed] | None = None
+) -> list[int]:
+    """Add events in order and return their sequence numbers. Raises BrokenChain when that cannot be done.
+
+    `packed` is for a caller who has packed the evidence of every event before it took the lock.
+    """
     if not events:
         return []
     head = _locked_head(session)
     genuine, seq, previous = head.is_genuine(keys), head.size, head.entry
-    rows: list[dict[str, object]] = []
-    payloads: list[dict[str, object]] = []
-    for event in events:
+    made = () if packed else [pack(keys, one.evidence, now, keys.box(one.subject)) for one in events]
+    rows: list[tuple[object, ...]] = []
+    payloads: list[tuple[object, ...]] = []
+    for event, (committed, sealed) in zip(events, packed or made, strict=True):
         seq += 1
         text = evidence.header(event, seq, now)
-        plain = evidence.payload(event, keys.chance(SALT_BYTES), now).encode()
-        committed = evidence.commitment(plain)
         entry = evidence.entry(previous, text.encode(), committed)
-        rows.append(
-            {
-                "seq": seq,
-                "subject": event.subject,
-                "newsletter": event.newsletter,
-                "kind": event.kind.value,
-                "wording": event.wording or None,
-                "header": text,
-                "commitment": committed,
-                "previous": previous,
-                "entry": entry,
-            }
-        )
-        payloads.append({"seq": seq, "sealed": keys.seal(event.subject, Sealed.EVIDENCE, plain)})
+        wording = event.wording or None
+        rows.append((seq, event.subject, event.newsletter, str(event.kind), wording, text, committed, previous, entry))
+        payloads.append((seq, sealed))
         previous = entry
-    connection = session.connection()
     try:
-        connection.execute(_EVENTS.insert(), rows)
-        connection.execute(_PAYLOADS.insert(), payloads)
+        bulk.insert(session, _EVENTS, _EVENT_COLUMNS, rows)
+        bulk.insert(session, _PAYLOADS, ("seq", "sealed"), payloads)
     except IntegrityError as error:
         raise BrokenChain(head.size + 1, "cannot be added; run `worldbrief consent verify`") from error
     # A head somebody else wrote must not become genuine by being built upon. People can still leave; verify tells.
     mark = keys.sign_head(statement(seq, previous)) if genuine else b""
-    connection.execute(update(_HEAD).where(_HEAD.c.id == HEAD).values(size=seq, entry=previous, mark=mark))
+    session.connection().execute(update(_HEAD).where(_HEAD.c.id == HEAD).values(size=seq, entry=previous, mark=mark))
     return list(range(head.size + 1, seq + 1))
+
+
+def keep_wordings(session: Session, texts: Iterable[str], language: str) -> None:
+    """Store many texts people were shown, those that are not there already."""
+    named = {evidence.digest(text): text for text in texts}
+    known = wordings(session, named) if named else {}
+    rows = [{"digest": name, "language": language, "text": text} for name, text in named.items() if name not in known]
+    if rows:
+        session.connection().execute(_WORDINGS.insert(), rows)
 
 
 def keep_wording(session: Session, text: str, language: str) -> str:
@@ -240,9 +266,35 @@ def stands(
     return given & ~ended
 
 
+def last_between(session: Session, first: int, last: int, newsletter: str) -> dict[bytes, int]:
+    """The subjects whose last event for a newsletter lies between two of the ledger, with the number of that event."""
+    later = _EVENTS.alias("later")
+    ends = ~exists().where(
+        later.c.subject == _EVENTS.c.subject,
+        later.c.newsletter == _EVENTS.c.newsletter,
+        later.c.seq > _EVENTS.c.seq,
+    )
+    wanted = select(_EVENTS.c.subject, _EVENTS.c.seq).where(
+        _EVENTS.c.seq.between(first, last), _EVENTS.c.newsletter == newsletter, ends
+    )
+    return {bytes(subject): int(seq) for subject, seq in session.connection().execute(wanted)}
+
+
+def kinds_and_days(session: Session, seqs: Iterable[int]) -> dict[int, tuple[Kind, str]]:
+    """The kind of these events, and the day each was recorded on."""
+    wanted = select(_EVENTS.c.seq, _EVENTS.c.kind, _EVENTS.c.header).where(_EVENTS.c.seq.in_(list(seqs)))
+    found = session.connection().execute(wanted)
+    return {int(seq): (Kind(kind), str(json.loads(text)["day"])) for seq, kind, text in found}
+
+
 def history(session: Session, keys: Keys, subject: bytes) -> list[Recorded]:
     """Everything the ledger holds of one subject, oldest first."""
     return [_recorded(keys, one) for one in _stored(session, _EVENTS.c.subject == subject)]
+
+
+def recorded(session: Session, keys: Keys, seqs: Sequence[int]) -> dict[int, Recorded]:
+    """These events with their evidence."""
+    return {one.seq: _recorded(keys, one) for one in _stored(session, _EVENTS.c.seq.in_(seqs))} if seqs else {}
 
 
 def stored(session: Session) -> Iterator[Stored]:

@@ -8,7 +8,7 @@ import codecs
 import csv
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,13 +32,19 @@ class _Line:
     data: bytes
 
 
-def read(lines: Iterable[bytes]) -> Iterator[CsvRow]:
-    """Yield the rows of a binary file or of its lines; the first one decides the delimiter. Blank lines are skipped."""
-    source = _numbered(lines)
+def read(lines: Iterable[bytes], seen: Callable[[bytes], object] = len) -> Iterator[CsvRow]:
+    """Yield the rows of a binary file or of its lines; the first one decides the delimiter. Blank lines are skipped.
+
+    `seen` is given all bytes as they are read, such as the `update` of a hash.
+    """
+    source = _numbered(lines, seen)
     waiting: deque[_Line] = deque()
     delimiter = ""
     while row := _gather(source, waiting):
         delimiter = delimiter or _delimiter(row[0].data)
+        if len(row) == 1 and (plain := _plain(row[0].data, delimiter)):
+            yield CsvRow(line=row[0].number, fields=plain)
+            continue
         answer = _parse(row, delimiter)
         if answer and answer.refused:
             # A mark out of place may have drawn in lines that are rows of their own.
@@ -47,20 +53,35 @@ def read(lines: Iterable[bytes]) -> Iterator[CsvRow]:
             yield answer
 
 
-def _numbered(lines: Iterable[bytes]) -> Iterator[_Line]:
-    for number, data in enumerate(_bounded(lines), start=1):
+def _plain(data: bytes, delimiter: str) -> tuple[str, ...]:
+    """The fields of a row without anything special in it, as most are; nothing for what needs a closer look."""
+    bare = data.rstrip(b"\r\n")
+    if not bare.strip() or len(data) > MAX_ROW_BYTES or b'"' in bare or b"\r" in bare or b"\0" in bare:
+        return ()
+    try:
+        return tuple(bare.decode().split(delimiter))
+    except UnicodeDecodeError:
+        return ()
+
+
+def _numbered(lines: Iterable[bytes], seen: Callable[[bytes], object]) -> Iterator[_Line]:
+    for number, data in enumerate(_bounded(lines, seen), start=1):
         yield _Line(number, data.removeprefix(codecs.BOM_UTF8) if number == 1 else data)
 
 
-def _bounded(lines: Iterable[bytes]) -> Iterator[bytes]:
+def _bounded(lines: Iterable[bytes], seen: Callable[[bytes], object]) -> Iterator[bytes]:
     """The lines, none of them much longer than a row may be, even where the file has no line ends at all."""
     if not isinstance(lines, io.BufferedIOBase):
-        yield from lines
+        for data in lines:
+            seen(data)
+            yield data
         return
     while data := lines.readline(MAX_ROW_BYTES + 1):
+        seen(data)
         yield data
         while len(data) > MAX_ROW_BYTES and not data.endswith(b"\n"):
             data = lines.readline(MAX_ROW_BYTES + 1)
+            seen(data)
 
 
 def _gather(source: Iterator[_Line], waiting: deque[_Line]) -> list[_Line]:

@@ -7,7 +7,8 @@ SubscribersError
 ├─ NotSubscribed(newsletter)             also LookupError; there is no subscription this could be done to
 ├─ UnreadableSeal                        also ValueError; sealed by another key, or altered
 ├─ BrokenChain(seq, reason)              the consent ledger cannot be appended to as it stands
-└─ ImportRefused(file, row, reason)      also ValueError; the whole file is refused, nothing of it was kept
+├─ ImportRefused(file, row, reason)      also ValueError; the whole file is refused, nothing of it was kept
+└─ UndoRefused(batch, reason)            also LookupError; there is no such import, or it is too late
 """
 
 from datetime import datetime
@@ -67,3 +68,11 @@ class ImportRefused(SubscribersError, ValueError):
     def __init__(self, file: str, row: int, reason: str) -> None:
         self.file, self.row, self.reason = file, row, reason
         super().__init__(f"{file}: row {row}: {reason}")
+
+
+class UndoRefused(SubscribersError, LookupError):
+    """An import cannot be undone."""
+
+    def __init__(self, batch: int, reason: str) -> None:
+        self.batch, self.reason = batch, reason
+        super().__init__(f"import {batch}: {reason}")

@@ -4,57 +4,36 @@ Each batch of rows is one transaction: an interrupted import has kept whole batc
 twice. Who left, complained or is suppressed stays so, whatever a file says.
 """
 
-import difflib
-import re
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import consent, csv_rows, registry
-from subscribers.addresses import Address
+from subscribers import arrivals, batches, consent, csv_rows, loaders, registry, workshop
+from subscribers.batches import Counts, NewBatch
 from subscribers.csv_rows import CsvRow
+from subscribers.drafts import SHA256, Draft, Drafted, ImportJob, RefusedRow
 from subscribers.errors import ImportRefused
-from subscribers.evidence import Actor, Event, Evidence, Kind, digest
+from subscribers.evidence import digest
 from subscribers.keyring import Keys
-from subscribers.registry import Newcomer, NewSubscription, Person, State, Subscription
+from subscribers.loaders import LEAVING, Plan
+from subscribers.triage import Change, Fate, Known, triage
 
-BATCH: Final = 1_000
-ADDRESS_COLUMNS: Final = ("email", "e-mail", "address", "email address", "e-mail address")
-EVIDENCE_COLUMNS: Final = ("consent_at", "consent_source", "consent_wording", "consent_method")
-SYNONYMS: Final = {"consent_text": "consent_wording"}
-_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
+BATCH: Final = 5_000
 
 Transaction = Callable[[], AbstractContextManager[Session]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportJob:
-    """What is imported, for whom and by whom. `wordings` are texts that rows may name by their SHA-256."""
-
-    file: str
-    newsletter: str
-    by: str
-    now: datetime
-    language: str = "en"
-    wordings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedRow:
-    """A row that was left out, by the line of the file it starts on."""
-
-    row: int
-    reason: str
+Progress = Callable[[int], None]
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """rows = imported + unchanged + unknown + suppressed + the refused ones."""
+    """rows = imported + unchanged + unknown + suppressed + ended + the refused ones; `batch` is for undoing it."""
 
     rows: int
     imported: int
@@ -62,48 +41,8 @@ class Imported:
     unknown: int
     suppressed: int
     refused: tuple[RefusedRow, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Proof:
-    """The four evidence columns of a row, complete; `wording` is a text or the digest of one."""
-
-    given_at: datetime
-    source: str
-    wording: str
-    method: str
-
-    @property
-    def digest(self) -> str:
-        return self.wording.lower() if _SHA256.fullmatch(self.wording) else digest(self.wording)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    row: int
-    address: Address
-    fingerprint: bytes
-    proof: _Proof | None
-
-
-@dataclass(slots=True, kw_only=True)
-class _Tally:
-    rows: int = 0
-    imported: int = 0
-    unchanged: int = 0
-    unknown: int = 0
-    suppressed: int = 0
-    refused: list[RefusedRow] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """What the database holds on the addresses of a batch."""
-
-    people: dict[bytes, Person]
-    subscriptions: dict[bytes, Subscription]
-    suppressed: set[bytes]
-    wordings: set[str]
+    ended: int = 0
+    batch: int = field(default=0, compare=False)
 
 
 def import_csv(
@@ -111,7 +50,8 @@ def import_csv(
     keys: Keys,
     lines: Iterable[bytes],
     job: ImportJob,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
 ) -> Imported:
     """Read a CSV file, opened in binary, and add its people to a newsletter; `progress` is told the rows done so far.
 
@@ -119,176 +59,103 @@ def import_csv(
     `unknown` and is never mailed. Bad rows are refused one by one; raises ImportRefused when the file has no usable
     header, before anything is kept.
     """
-    rows = csv_rows.read(lines)
-    columns = _header(next(rows, CsvRow(line=1, refused="is empty")), job)
-    tally = _Tally()
-    while batch := list(islice(rows, BATCH)):
-        tally.rows += len(batch)
-        candidates = list(_candidates(keys, batch, columns, job, tally))
+    sha256 = hashlib.sha256()
+    plan, rows = opened(lines, job, sha256.update)
+    batch, counts, refused = 0, Counts(), list[RefusedRow]()
+    with workshop.drafting(keys, plan, job, in_batches(rows, BATCH)) as made:
+        for drafted in made:
+            refused += drafted.refused
+            with transaction() as session:
+                consent.lock(session)
+                batch = batch or batches.begin(session, _new_batch(plan, job))
+                done, seqs = _keep(session, keys, drafted, job)
+                counts += done
+                batches.record(session, batch, counts, seqs)
+            made.tell(changed=done.imported + done.unknown, of=drafted.rows)
+            if progress:
+                progress(counts.rows)
+    if batch:
         with transaction() as session:
-            counts = _keep(session, keys, candidates, job)
-        tally.imported += counts.imported
-        tally.unchanged += counts.unchanged
-        tally.unknown += counts.unknown
-        tally.suppressed += counts.suppressed
-        if progress:
-            progress(tally.rows)
-    return Imported(
-        rows=tally.rows,
-        imported=tally.imported,
-        unchanged=tally.unchanged,
-        unknown=tally.unknown,
-        suppressed=tally.suppressed,
-        refused=tuple(tally.refused),
-    )
+            batches.finish(session, batch, sha256.hexdigest(), clock() if clock else job.now)
+    return summary(counts, refused, batch)
 
 
-def _header(first: CsvRow, job: ImportJob) -> dict[str, int]:
-    """The place of each column we know. Others are not read, except where a name was probably meant for one of ours."""
+def opened(lines: Iterable[bytes], job: ImportJob, seen: Callable[[bytes], object]) -> tuple[Plan, Iterator[CsvRow]]:
+    """The plan of a file, by its header, and the rows after it. Raises ImportRefused."""
+    rows = csv_rows.read(lines, seen)
+    first = next(rows, CsvRow(line=1, refused="is empty"))
     if first.refused:
         raise ImportRefused(job.file, first.line, first.refused)
-    columns: dict[str, int] = {}
-    for place, typed in enumerate(first.fields):
-        name = typed.strip().lower()
-        name = "email" if name in ADDRESS_COLUMNS else SYNONYMS.get(name, name)
-        if name in columns and name in {"email", *EVIDENCE_COLUMNS}:
-            raise ImportRefused(job.file, first.line, f"two columns say {name}")
-        if name.startswith("consent") and name not in EVIDENCE_COLUMNS:
-            near = difflib.get_close_matches(name, EVIDENCE_COLUMNS, n=1, cutoff=0)[0]
-            raise ImportRefused(job.file, first.line, f"unknown column {typed.strip()[:40]!r}; did you mean {near}?")
-        columns[name] = place
-    if "email" not in columns:
-        raise ImportRefused(job.file, first.line, "no column `email`; the first row names the columns")
-    return columns
-
-
-def _candidates(
-    keys: Keys, batch: Sequence[CsvRow], columns: dict[str, int], job: ImportJob, tally: _Tally
-) -> Iterator[_Candidate]:
-    for row in batch:
-        try:
-            yield _candidate(keys, row, columns, job)
-        except ValueError as error:
-            tally.refused.append(RefusedRow(row=row.line, reason=str(error)))
-
-
-def _candidate(keys: Keys, row: CsvRow, columns: dict[str, int], job: ImportJob) -> _Candidate:
-    if row.refused:
-        raise ValueError(row.refused)
-    # More fields than names means that we cannot tell which value is which.
-    if len(row.fields) > len(columns) and any(row.fields[len(columns) :]):
-        raise ValueError(f"has {len(row.fields)} fields, the header {len(columns)}")
-    values = {name: row.fields[place] for name, place in columns.items() if place < len(row.fields)}
-    address = Address.parse(values.get("email", ""))
-    return _Candidate(row=row.line, address=address, fingerprint=keys.fingerprint(address), proof=_proof(values, job))
-
-
-def _proof(values: dict[str, str], job: ImportJob) -> _Proof | None:
-    given, source, wording, method = (values.get(name, "").strip() for name in EVIDENCE_COLUMNS)
-    if not (given and source and wording and method):
-        return None
     try:
-        moment = datetime.fromisoformat(given)
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-    return None if moment > job.now else _Proof(given_at=moment, source=source, wording=wording, method=method)
+        return loaders.plan(first.fields, job.loader, job.file), rows
+    except ValueError as error:
+        raise ImportRefused(job.file, first.line, str(error)) from error
 
 
-def _keep(session: Session, keys: Keys, batch: Sequence[_Candidate], job: ImportJob) -> _Tally:
-    """Decide on each address of a batch and write all of it."""
-    consent.lock(session)
-    known = _look_up(session, batch, job)
-    tally = _Tally()
-    chosen: dict[bytes, _Candidate] = {}
-    for one in batch:
-        before = chosen.get(one.fingerprint)
-        if one.fingerprint in known.suppressed:
-            tally.suppressed += 1
-        elif before is None:
-            chosen[one.fingerprint] = one
-        else:
-            tally.unchanged += 1
-            # Of two rows for one address the one with evidence counts.
-            if not _is_proved(before, known) and _is_proved(one, known):
-                chosen[one.fingerprint] = one
-    changes = [one for one in chosen.values() if _is_change(one, known)]
-    tally.unchanged += len(chosen) - len(changes)
-    tally.imported = sum(_is_proved(one, known) for one in changes)
-    tally.unknown = len(changes) - tally.imported
-    _write(session, keys, changes, known, job)
-    return tally
+def in_batches(rows: Iterator[CsvRow], size: int) -> Iterator[list[CsvRow]]:
+    """Rows by so many."""
+    while batch := list(islice(rows, size)):
+        yield batch
 
 
-def _look_up(session: Session, batch: Sequence[_Candidate], job: ImportJob) -> _Known:
-    fingerprints = {one.fingerprint for one in batch}
-    texts = {one.proof.wording for one in batch if one.proof and not _SHA256.fullmatch(one.proof.wording)}
-    named = {one.proof.digest for one in batch if one.proof} - {digest(text) for text in texts}
-    mine = [one for one in registry.subscriptions_of(session, fingerprints) if one.newsletter == job.newsletter]
-    for text in texts:
-        consent.keep_wording(session, text, job.language)
-    for text in job.wordings:
-        if digest(text) in named:
-            consent.keep_wording(session, text, job.language)
-    return _Known(
-        people=registry.people(session, fingerprints),
-        subscriptions={one.fingerprint: one for one in mine},
+def summary(counts: Counts, refused: Sequence[RefusedRow], batch: int = 0) -> Imported:
+    """The answer of an import, or of a rehearsal."""
+    return Imported(
+        rows=counts.rows,
+        imported=counts.imported,
+        unchanged=counts.unchanged,
+        unknown=counts.unknown,
+        suppressed=counts.suppressed,
+        refused=tuple(refused),
+        ended=counts.ended,
+        batch=batch,
+    )
+
+
+def counted(fates: Iterable[Fate], refused: int) -> Counts:
+    """How many rows had each fate."""
+    found = dict.fromkeys(Fate, 0)
+    for fate in fates:
+        found[fate] += 1
+    return Counts(refused=refused, **{fate.value: count for fate, count in found.items()})
+
+
+def look_up(session: Session, rows: Sequence[Draft], job: ImportJob) -> Known:
+    """What is known of the addresses and wordings of a batch. A text that came with a row is at hand by that."""
+    fingerprints = {one.fingerprint for one in rows}
+    texts = texts_of(rows)
+    own = {digest(text) for text in texts}
+    named = {one.proof.wording.lower() for one in rows if one.proof and SHA256.fullmatch(one.proof.wording)}
+    holdings = registry.holdings(session, fingerprints, job.newsletter)
+    leaving = {one.fingerprint for one in rows if one.standing in LEAVING}
+    resting = {one.authorised_by for mark, one in holdings.items() if mark in leaving and one.authorised_by}
+    return Known(
+        holdings=holdings,
         suppressed=registry.suppressed(session, fingerprints),
-        wordings={digest(text) for text in texts} | set(consent.wordings(session, named)),
+        wordings=own | {digest(text) for text in job.wordings} | set(consent.wordings(session, named - own)),
+        given=consent.kinds_and_days(session, resting) if resting else {},
     )
 
 
-def _is_proved(one: _Candidate, known: _Known) -> bool:
-    """Complete evidence whose wording we can show: a digest of a text nobody has proves nothing (BGH I ZR 164/09)."""
-    return one.proof is not None and one.proof.digest in known.wordings
+def texts_of(rows: Iterable[Draft]) -> set[str]:
+    """The wordings that rows bring with them."""
+    return {one.proof.wording for one in rows if one.proof and not SHA256.fullmatch(one.proof.wording)}
 
 
-def _is_change(one: _Candidate, known: _Known) -> bool:
-    before = known.subscriptions.get(one.fingerprint)
-    return before is None or (before.state is State.UNKNOWN and _is_proved(one, known))
+def _new_batch(plan: Plan, job: ImportJob) -> NewBatch:
+    return NewBatch(newsletter=job.newsletter, file=job.file, loader=plan.loader.name, by=job.by, now=job.now)
 
 
-def _write(session: Session, keys: Keys, changes: Sequence[_Candidate], known: _Known, job: ImportJob) -> None:
-    newcomers = {
-        one.fingerprint: Newcomer(
-            address=one.address,
-            subject=registry.new_subject(keys),
-            fingerprint=one.fingerprint,
-            language=job.language,
-        )
-        for one in changes
-        if one.fingerprint not in known.people
-    }
-    ids = registry.add_people(session, keys, list(newcomers.values()), job.now)
-    people = {mark: (ids[mark], one.subject) for mark, one in newcomers.items()}
-    people |= {mark: (one.id, one.subject) for mark, one in known.people.items()}
-    events = [_event(one, people[one.fingerprint][1], _is_proved(one, known), job) for one in changes]
-    added: list[NewSubscription] = []
-    for one, event, seq in zip(changes, events, consent.append(session, keys, events, job.now), strict=True):
-        before = known.subscriptions.get(one.fingerprint)
-        if before:
-            registry.activate(session, before.id, seq, job.now)
-            continue
-        proved = event.kind is Kind.IMPORTED
-        state, basis = (State.ACTIVE, seq) if proved else (State.UNKNOWN, None)
-        added.append(NewSubscription(subscriber_id=people[one.fingerprint][0], state=state, authorised_by=basis))
-    registry.add_subscriptions(session, keys, job.newsletter, added, job.now)
-
-
-def _event(one: _Candidate, subject: bytes, proved: bool, job: ImportJob) -> Event:
-    proof = one.proof if proved else None
-    return Event(
-        subject=subject,
-        newsletter=job.newsletter,
-        kind=Kind.IMPORTED if proof else Kind.IMPORTED_WITHOUT_EVIDENCE,
-        actor=Actor.DESK,
-        wording=proof.digest if proof else "",
-        evidence=Evidence(
-            method=proof.method if proof else "import",
-            source=proof.source if proof else "import",
-            given_at=proof.given_at if proof else None,
-            by=job.by,
-            file=job.file,
-            row=one.row,
-        ),
-    )
+def _keep(session: Session, keys: Keys, drafted: Drafted, job: ImportJob) -> tuple[Counts, list[int]]:
+    """Decide on each row of a batch and write all of it; returns the counts and the events it made."""
+    known = look_up(session, drafted.drafts, job)
+    fates = triage(drafted.drafts, known)
+    named = {one.proof.digest for one in drafted.drafts if one.proof}
+    texts = texts_of(drafted.drafts) | {text for text in job.wordings if digest(text) in named}
+    consent.keep_wordings(session, texts, job.language)
+    changes = [
+        Change(one, fate, known.holdings.get(one.fingerprint))
+        for one, fate in fates
+        if fate not in {Fate.UNCHANGED, Fate.SUPPRESSED}
+    ]
+    return counted((fate for _, fate in fates), len(drafted.refused)), arrivals.write(session, keys, changes, job)

@@ -33,6 +33,21 @@ class Sealed(StrEnum):
     EVIDENCE = "evidence"
 
 
+class Box:
+    """What one subject's things are sealed in, its key made once."""
+
+    __slots__ = ("_chance", "_cipher", "_number", "_subject")
+
+    def __init__(self, number: int, subject: bytes, key: bytes, chance: Callable[[int], bytes]) -> None:
+        self._number, self._subject, self._chance = bytes([number]), subject, chance
+        self._cipher = AESGCM(key)
+
+    def seal(self, what: Sealed, plaintext: bytes) -> bytes:
+        """Key number, nonce, AES-256-GCM ciphertext and tag."""
+        nonce = self._chance(NONCE_BYTES)
+        return self._number + nonce + self._cipher.encrypt(nonce, plaintext, _bound(self._subject, what))
+
+
 class Keys:
     """Seals, fingerprints and tokens. `chance` is where every nonce, salt and public id comes from."""
 
@@ -72,10 +87,12 @@ class Keys:
         return self._tagged(self._mailbox, address.mailbox)
 
     def seal(self, subject: bytes, what: Sealed, plaintext: bytes) -> bytes:
-        """Encrypt under the subject's own key: key number, nonce, AES-256-GCM ciphertext and tag."""
-        nonce = self.chance(NONCE_BYTES)
-        box = AESGCM(self._subject_key(self._number, subject))
-        return bytes([self._number]) + nonce + box.encrypt(nonce, plaintext, _bound(subject, what))
+        """Encrypt under the subject's own key."""
+        return self.box(subject).seal(what, plaintext)
+
+    def box(self, subject: bytes) -> Box:
+        """For sealing several things of one subject."""
+        return Box(self._number, subject, self._subject_key(self._number, subject), self.chance)
 
     def open(self, subject: bytes, what: Sealed, sealed: bytes) -> bytes:
         """Decrypt what `seal` made; raises UnreadableSeal when it was altered, moved or made by an unknown key."""

@@ -187,7 +187,8 @@ def _record(session: Session, keys: Keys, mine: Subscription, kind: Kind, eviden
 
 
 def _end(session: Session, keys: Keys, subscriptions: Sequence[Subscription], ending: _Ending, now: datetime) -> int:
-    running = [one for one in subscriptions if one.state is not State.ENDED]
+    # What an undone import left may come back by a better file, unless its holder leaves meanwhile.
+    running = [one for one in subscriptions if one.state is not State.ENDED or one.ended_reason is EndReason.UNDONE]
     events = [
         Event(
             subject=one.subject,

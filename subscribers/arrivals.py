@@ -1,0 +1,127 @@
+"""Writing what an import decided: people, events, subscriptions and suppressions of one batch, in one transaction."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from sqlmodel import Session
+
+from subscribers import consent, drafts, registry
+from subscribers.consent import Packed
+from subscribers.drafts import ImportJob, Seals
+from subscribers.evidence import Actor, Event, Evidence, Kind
+from subscribers.instants import to_text
+from subscribers.keyring import Keys
+from subscribers.loaders import Standing
+from subscribers.registry import EndReason, NewSubscription, SealedPerson, State
+from subscribers.triage import SUPPRESSING, Change, Fate
+
+# What a row does that says its person left, and why an address is then not written to at all.
+_ENDINGS: Final = {
+    Standing.LEFT: (Kind.WITHDRAWN, EndReason.WITHDRAWN),
+    Standing.BOUNCED: (Kind.DELIVERY_BLOCKED, EndReason.BOUNCED),
+    Standing.COMPLAINED: (Kind.WITHDRAWN, EndReason.COMPLAINED),
+    Standing.BLOCKED: (Kind.SUPPRESSED, EndReason.SUPPRESSED),
+}
+_SUPPRESSIONS: Final = {Standing.COMPLAINED: "complained", Standing.BLOCKED: "desk"}
+_STATES: Final = {Fate.IMPORTED: State.ACTIVE, Fate.UNKNOWN: State.UNKNOWN, Fate.ENDED: State.ENDED}
+
+
+def write(session: Session, keys: Keys, changes: Sequence[Change], job: ImportJob) -> list[int]:
+    """Write all of it and return the numbers of the events."""
+    # In the order of their fingerprints: quicker to store, and the ledger does not tell the order of the file.
+    ordered = sorted(changes, key=_fingerprint)
+    seals = {
+        one.draft.fingerprint: one.draft.seals or drafts.seal(keys, one.draft, job, proved=one.fate is Fate.IMPORTED)
+        for one in ordered
+        if one.holding is None
+    }
+    newcomers = [SealedPerson(made.subject, mark, made.address) for mark, made in seals.items()]
+    ids = registry.add_sealed(session, newcomers, job.language, job.now)
+    events: list[Event] = []
+    packed: list[Packed] = []
+    added: list[NewSubscription] = []
+    activated: dict[int, int] = {}
+    ended: dict[int, EndReason] = {}
+    first = consent.head(session).size + 1
+    for one in ordered:
+        for event, ready in _events(keys, one, seals.get(one.draft.fingerprint), job):
+            events.append(event)
+            packed.append(ready)
+        if one.holding is None or one.holding.subscription is None:
+            person = one.holding.person if one.holding else ids[one.draft.fingerprint]
+            added.append(_subscription(one, person, first + len(events) - 1))
+        elif one.fate is Fate.IMPORTED:
+            activated[one.holding.subscription] = first + len(events) - 1
+        elif not _has_ended(one):
+            ended[one.holding.subscription] = _ENDINGS[one.draft.standing][1]
+    seqs = consent.append(session, keys, events, job.now, packed)
+    registry.add_subscriptions(session, keys, job.newsletter, added, job.now)
+    registry.activate_all(session, activated, job.now)
+    registry.end_all(session, ended, job.now)
+    registry.add_suppressions(session, _suppressions(ordered), job.by, job.now)
+    return seqs
+
+
+def _fingerprint(change: Change) -> bytes:
+    return change.draft.fingerprint
+
+
+def _has_ended(one: Change) -> bool:
+    """Whether there is nothing left to end; a complaint is recorded all the same."""
+    held = one.holding
+    return held is not None and held.state == State.ENDED and held.ended_reason != EndReason.UNDONE
+
+
+def _suppressions(changes: Iterable[Change]) -> dict[bytes, str]:
+    return {
+        one.draft.fingerprint: _SUPPRESSIONS[one.draft.standing] for one in changes if one.draft.standing in SUPPRESSING
+    }
+
+
+def _subscription(one: Change, person: int, seq: int) -> NewSubscription:
+    return NewSubscription(
+        subscriber_id=person,
+        state=_STATES[one.fate],
+        authorised_by=seq if one.fate is Fate.IMPORTED else None,
+        ended_reason=_ENDINGS[one.draft.standing][1] if one.fate is Fate.ENDED else None,
+    )
+
+
+def _events(keys: Keys, one: Change, made: Seals | None, job: ImportJob) -> Iterator[tuple[Event, Packed]]:
+    """What the ledger is told: how a row came in, and that its person had left, where that is so."""
+    proved = one.fate is Fate.IMPORTED
+    subject = made.subject if made else one.holding.subject if one.holding else b""
+    if one.holding is None or one.holding.subscription is None or proved:
+        event = Event(
+            subject=subject,
+            newsletter=job.newsletter,
+            kind=Kind.IMPORTED if proved else Kind.IMPORTED_WITHOUT_EVIDENCE,
+            actor=Actor.DESK,
+            wording=one.draft.proof.digest if one.draft.proof and proved else "",
+            evidence=drafts.evidence_of(one.draft, job, proved=proved),
+        )
+        ready = made.evidence if made and made.proved is proved else None
+        yield event, ready or consent.pack(keys, event.evidence, job.now, keys.box(subject))
+    if one.fate is Fate.ENDED and not _has_ended(one):
+        event = _ending(one, subject, job)
+        yield event, consent.pack(keys, event.evidence, job.now, keys.box(subject))
+
+
+def _ending(one: Change, subject: bytes, job: ImportJob) -> Event:
+    kind, reason = _ENDINGS[one.draft.standing]
+    left_at = f", {to_text(one.draft.left_at)}" if one.draft.left_at else ""
+    return Event(
+        subject=subject,
+        newsletter=job.newsletter,
+        kind=kind,
+        actor=Actor.DESK,
+        reason=reason.value,
+        refers_to=(one.holding.authorised_by if one.holding else None) or 0,
+        evidence=Evidence(
+            method="import",
+            by=job.by,
+            reason=f"{one.draft.standing} elsewhere{left_at}",
+            file=job.file,
+            row=one.draft.row,
+        ),
+    )
