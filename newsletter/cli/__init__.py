@@ -4,8 +4,9 @@ Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage. An error is one 
 """
 
 import sys
+from typing import Final
 
-from newsletter.cli import demo, doctor, edition, house, people, service, story
+from newsletter.cli import demo, doctor, edition, feedback, house, people, service, story
 from newsletter.cli.house import app
 from newsletter.errors import NewsletterError
 from subscribers import SubscribersError
@@ -16,6 +17,7 @@ app.add_typer(story.app, name="story")
 app.add_typer(edition.app, name="edition")
 app.add_typer(people.subscriber, name="subscriber")
 app.add_typer(people.consent, name="consent")
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(service.account, name="account")
 app.add_typer(service.db, name="db")
 app.command("demo")(demo.demo)
@@ -32,6 +34,9 @@ for command in (
     app.command(command.__name__)(command)
 
 
+INTERRUPTED: Final = 130
+
+
 def main() -> None:
     """Run one command and leave with its exit code."""
     try:
@@ -39,9 +44,11 @@ def main() -> None:
     except (NewsletterError, SubscribersError) as error:
         house.say(f"worldbrief: {error}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        house.say("worldbrief: interrupted; what was finished is kept, the same command continues")
-        sys.exit(130)
+    except SystemExit as left:
+        # Typer turns a KeyboardInterrupt into this code, without a word.
+        if left.code == INTERRUPTED:
+            house.say("worldbrief: interrupted; what was finished is kept, the same command continues")
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

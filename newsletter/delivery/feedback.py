@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from newsletter.delivery import outcome, reports, rules, texts
+from newsletter.delivery import outcome, reports, rules, signs, texts
 from newsletter.delivery.outcome import Fault, Phase, Reply
 from newsletter.delivery.reports import Fields, Report
 from newsletter.delivery.rules import Rule, Rules
@@ -75,53 +75,14 @@ class Unknown(_Returned):
 
 
 Feedback = Bounce | Complaint | Withdrawal | AutoReply | Notice | Unknown
-_Kind = type[Complaint | Withdrawal | AutoReply | Notice]
 
 # `returns.sign` gives 32 characters of base32; relays may fold their case.
 _TOKEN: Final = re.compile(r"(?<![a-z0-9])([a-z2-7]{32})@", re.IGNORECASE)
 _MINE: Final = ("to", "x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "in-reply-to", "references")
 _THEIRS: Final = ("message-id", "list-unsubscribe", "return-path", "x-return-path", "x-original-message-id")
 
-_DAEMON: Final = re.compile(
-    r"mailer.?daemon|post.?master|mail deliver|deliver(?:y|er) (?:sub)?system|mdaemon|system administrator|bounce"
-    r"|mail (?:system|server|administrator|transport)|administrator|majordomo|-(?:admin|request)@|owner-|<>|staff@hotmail"
-)
 _NOWHERE: Final = frozenset({"", "<>", "<null>", "null"})
-_BOUNCE_SUBJECT: Final = re.compile(
-    r"undeliver|un-deliver|non-?deliver|not deliver|returned (?:mail|message|to sender)|returning (?:mail|message)"
-    r"|deliver[a-z]{0,5}[ :-]{1,3}(?:status|failure|failed|error|problem|report|notif|fail|delay|unsuccess|has)"
-    r"|failure (?:notice|delivery)|failed (?:mail|delivery|message)|(?:mail|message|send|sending|e-?mail) (?:delivery )?"
-    r"(?:failed|failure|error|rejected|system error|problem)|(?:could|can|was) ?n[o']t (?:be )?(?:send|sent|deliver|reach)"
-    r"|cannot send|error sending|postmaster notify|user unknown|warning: (?:could|message|mail)|message delayed|smtp server: err"
-    r"|are not member|bounced|unzustellbar|nicht zustellbar|non remis|no entregado|недоставлен|не доставлен|配信|送信"
-)
-_BOUNCE_WORDS: Final = re.compile(
-    r"(?:could|was|were|can|has|have|did|is|be) ?n[o']t (?:yet )?(?:be |been |able to be )?(?:deliver|sent|reach|relay|accept)"
-    r"|cannot be (?:deliver|sent)|undeliver|(?:un|not )able to (?:be )?(?:deliver|send)|delivery (?:to|of|failed|has failed|error)"
-    r"|(?:fatal|delivery) errors|delivery problems|transcript of session|invalid final delivery|rejected your message"
-    r"|failure reasons|(?:were|was) not (?:able|relayed|delivered)|trouble delivering|problem delivering|error (?:was )?(?:encountered|occurred)"
-    r"|automatically rejected|has been rejected|not a member of|error message below|delivery failed|has been delayed|did not reach"
-    r"|has not been delivered|配信|送信|お届け|送れません|не может быть доставлено|не удалось|nicht zugestellt|non .{0,20} remis"
-)
-_AWAY: Final = re.compile(
-    r"^(?:auto(?:matic|mated|mat)?[ -]?(?:reply|response|responder)|autoreply|auto: |out of (?:the )?office|vacation|"
-    r"away from|i am (?:away|out)|on (?:leave|holiday|vacation)|abwesen|automatische antwort|réponse automatique|"
-    r"absence|absent|respuesta automática|fuera de|risposta automatica|assente|automatisch antwoord|automatiskt? svar|"
-    r"autosvar|automaattinen|resposta automática|автоответ|自動返信|自動応答|不在|自动回复|자동)"
-)
-_AWAY_FIELDS: Final = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-mail-autoreply", "x-auto-reply")
-_LEAVE: Final = re.compile(
-    r"(?:re: ?)?(?:please )?(?:unsubscribe|remove|opt[ -]?out|signoff|abmelden|abbestellen|désabonne[rz]?|désinscription"
-    r"|darme de baja|baja|cancelar suscripción|disiscrivi(?:mi)?|uitschrijven|avprenumerera|cancelar inscrição|отписаться"
-    r"|配信停止|退订|取消订阅)(?: me)?(?: please)?(?: [\w.+@-]{1,90})?[.!]?"
-)
-_COMPLAINT: Final = re.compile(r"complaint about message|abuse report for an e-?mail message|email feedback report for")
-_LATER: Final = re.compile(
-    r"delay|warning: |could not send message for past|not yet been delivered|temporary failure report"
-)
-_CHALLENGE: Final = re.compile(
-    r"challenge|confirm (?:that )?you|verify (?:that )?you|new (?:e-?mail )?address|address change"
-)
+_MOST_RECIPIENTS: Final = 10
 _FAILED: Final = frozenset(
     {"failed", "failure", "fail", "expired", "error", "undeliverable", "delayed", "bounced", "rejected"}
 )
@@ -149,7 +110,7 @@ class _Mail:
         """Whether a mail system says it wrote this: its name, or the empty return path of RFC 5321 4.5.5."""
         paths = [path.strip().lower() for path in self.headers.all("return-path")]
         return (
-            bool(_DAEMON.search(self.sender))
+            bool(signs.DAEMON.search(self.sender))
             or self.sender in _NOWHERE
             or any(path in _NOWHERE or "mailer-daemon" in path for path in paths)
             or bool(self.headers.get("x-failed-recipients"))
@@ -174,6 +135,10 @@ def parse(data: bytes, by: Rules | None = None) -> Feedback:
 
 def _open(data: bytes) -> _Mail:
     report = reports.take_apart(data)
+    if not report.recipients and report.enclosed and signs.DAEMON.search(report.headers.get("from").lower()):
+        # Some gateways wrap the report of another system in a message of their own.
+        wrapped = reports.take_apart(report.enclosed)
+        report = replace(report, recipients=wrapped.recipients, original=wrapped.original or report.original)
     words, returned = texts.cut(report.text)
     original = report.original or reports.fields(returned)
     tokens = _TOKEN.search(" ".join(report.headers.all(*_MINE) + original.all(*_THEIRS)))
@@ -193,7 +158,7 @@ def _by_feedback_report(mail: _Mail) -> Feedback | None:
     if not fields and inline >= 0:
         fields = reports.fields(mail.words[inline + 1 :])
     if not fields:
-        told = _COMPLAINT.search(mail.subject) or _COMPLAINT.search(mail.words[:2000].lower())
+        told = signs.COMPLAINT.search(mail.subject) or signs.COMPLAINT.search(mail.words[:2000].lower())
         known = told or mail.original.get("x-hmxmroriginalrecipient")
         return Complaint(address=_complainer(mail, fields), token=mail.token, rule="complaint-words") if known else None
     kind = fields.get("feedback-type").lower()
@@ -214,7 +179,7 @@ def _by_status_report(mail: _Mail, by: Rules) -> Feedback | None:
         return None
     failed = [group for group in groups if _has_failed(group)]
     if failed:
-        return _judge(mail, failed[0], by)
+        return _worst([_judge(mail, _recipient(mail, group), group, by) for group in failed[:_MOST_RECIPIENTS]])
     action = _action(groups[0]) or "delivered"
     return Notice(
         address=_recipient(mail, groups[0]), token=mail.token, rule=f"action-{action}"[:60], reason=action[:60]
@@ -232,25 +197,24 @@ def _by_notification(mail: _Mail, by: Rules) -> Feedback | None:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     fields = (
-        ("final-recipient", f"rfc822; {named.get('emailaddress', '')}"),
         ("action", named.get("action", "failed")),
         ("status", named.get("status", "")),
         ("diagnostic-code", named.get("diagnosticcode", "")),
     )
-    return _judge(replace(mail, words=""), Fields(pairs=fields), by)
+    return _judge(replace(mail, words=""), named.get("emailaddress", ""), Fields(pairs=fields), by)
 
 
 def _by_wish(mail: _Mail) -> Feedback | None:
     lines = [line.strip().lower() for line in mail.words[:2000].split("\n") if line.strip()]
-    if mail.by_machine or not (_LEAVE.fullmatch(mail.subject) or (lines and _LEAVE.fullmatch(lines[0]))):
+    if mail.by_machine or not (signs.LEAVE.fullmatch(mail.subject) or (lines and signs.LEAVE.fullmatch(lines[0]))):
         return None
     return Withdrawal(address=_writer(mail), token=mail.token, rule="asks-to-leave")
 
 
 def _by_absence(mail: _Mail) -> Feedback | None:
     fields = mail.headers
-    by_field = fields.all(*_AWAY_FIELDS) or fields.get("precedence").lower() in {"auto_reply", "auto-reply"}
-    if not _AWAY.match(mail.subject.removeprefix("re: ")) and not by_field:
+    by_field = fields.all(*signs.AWAY_FIELDS) or fields.get("precedence").lower() in {"auto_reply", "auto-reply"}
+    if not signs.AWAY.match(mail.subject.removeprefix("re: ")) and not by_field:
         return None
     return AutoReply(address=_writer(mail), token=mail.token, rule="away-field" if by_field else "away-subject")
 
@@ -258,10 +222,10 @@ def _by_absence(mail: _Mail) -> Feedback | None:
 def _by_words(mail: _Mail, by: Rules) -> Feedback | None:
     """A bounce in prose: only of a machine, and only when its subject or its own words say so."""
     reported = mail.report.report_type == "delivery-status"
-    told = _BOUNCE_SUBJECT.search(mail.subject) or _BOUNCE_WORDS.search(mail.words.lower())
+    told = signs.BOUNCE_SUBJECT.search(mail.subject) or signs.BOUNCE_WORDS.search(mail.words.lower())
     if not reported and not (mail.by_machine and told):
         return None
-    return _judge(mail, Fields(), by)
+    return _worst([_judge(mail, address, Fields(), by) for address in _recipients(mail)])
 
 
 def _by_manners(mail: _Mail) -> Feedback | None:
@@ -272,14 +236,18 @@ def _by_manners(mail: _Mail) -> Feedback | None:
         return AutoReply(address=address, token=mail.token, rule="auto-replied")
     if mail.report.report_type == "disposition-notification":
         return Notice(address=address, token=mail.token, rule="disposition", reason="read")
-    if submitted.startswith("auto-") or _CHALLENGE.search(mail.subject):
+    if submitted.startswith("auto-") or signs.CHALLENGE.search(mail.subject):
         return Notice(address=address, token=mail.token, rule="machine", reason="told")
     return None
 
 
-def _judge(mail: _Mail, group: Fields, by: Rules) -> Bounce:
+def _worst(bounces: list[Bounce]) -> Bounce:
+    """The first address that is dead, of the several a report may name; else the first."""
+    return next((bounce for bounce in bounces if bounce.hard), bounces[0])
+
+
+def _judge(mail: _Mail, address: str, group: Fields, by: Rules) -> Bounce:
     """Why one recipient was not reached: by what was said of her, then by all that was said, then by the codes."""
-    address = _recipient(mail, group)
     about = texts.excerpt(mail.words, address)
     code_line = _TYPED.sub("", group.get("diagnostic-code"), count=1)
     told = (code_line, texts.reply(about), texts.reply(mail.words), about, f"{mail.subject}\n{mail.words}")
@@ -287,7 +255,10 @@ def _judge(mail: _Mail, group: Fields, by: Rules) -> Bounce:
     code, enhanced = _cited(said, group.get("status"))
     phase = texts.phase(about) if texts.phase(about) is not Phase.REPLIED else texts.phase(mail.words)
     rule = _rule(said, Diagnosis(code=code, enhanced=enhanced), phase, by)
-    final = _action(group) != "delayed" if group else not _LATER.search(f"{mail.subject}\n{about}".lower())
+    final = _action(group) != "delayed" if group else not signs.LATER.search(f"{mail.subject}\n{about}".lower())
+    if rule and rule.hard and len(mail.report.recipients) == 1 and _says_full(said[-1], by):
+        # The words and the report contradict each other: nobody is dead by half of a testimony.
+        rule = rules.first(by.texts, said[-1], phase)
     text = said[0].text if said else ""
     return Bounce(
         address=address,
@@ -305,11 +276,16 @@ def _judge(mail: _Mail, group: Fields, by: Rules) -> Bounce:
 
 
 def _rule(said: list[Diagnosis], cited: Diagnosis, phase: Phase, by: Rules) -> Rule | None:
-    for each in said:
-        rule = rules.first(by.texts, replace(cited, text=each.text), phase)
-        if rule:
-            return rule
+    for asked in (by.texts, by.vague):
+        for each in said:
+            rule = rules.first(asked, replace(cited, text=each.text), phase)
+            if rule:
+                return rule
     return rules.first(by.statuses, cited, phase) or rules.first(by.replies, cited, phase)
+
+
+def _says_full(said: Diagnosis, by: Rules) -> bool:
+    return any(rule.fault is Fault.RECIPIENT_FULL and rule.fits(said, Phase.REPLIED) for rule in by.texts)
 
 
 def _cited(said: list[Diagnosis], status: str) -> tuple[int, str]:
@@ -340,17 +316,23 @@ def _has_failed(group: Fields) -> bool:
 
 
 def _recipient(mail: _Mail, group: Fields) -> str:
-    """Who was not reached: the report's word, the mail system's, the text's, the returned letter's."""
+    """Whom a group of a report is about."""
     for value in group.all("final-recipient", "original-recipient", "x-actual-recipient"):
         kind, _, rest = value.rpartition(";")
         found = texts.addresses(rest)
         if found and "/" not in found[0] and "unix" not in kind.lower():
             return found[0]
-    named = texts.addresses(mail.headers.get("x-failed-recipients"))
-    if named:
-        return named[0]
+    return _recipients(mail)[0]
+
+
+def _recipients(mail: _Mail) -> list[str]:
+    """Who was not reached by the mail system's word, the text's, or the returned letter's; one empty text if unsaid."""
     mine = [address for value in mail.headers.all("to", "from") for address in texts.addresses(value)]
-    return texts.failed_address(mail.words, mine) or _first(mail.original, "to", "delivered-to")
+    return (
+        texts.addresses(mail.headers.get("x-failed-recipients"))[:_MOST_RECIPIENTS]
+        or texts.failed_addresses(mail.words, mine)
+        or [_first(mail.original, "to", "delivered-to")]
+    )
 
 
 def _complainer(mail: _Mail, fields: Fields) -> str:

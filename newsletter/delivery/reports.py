@@ -19,6 +19,7 @@ _MOST_TEXT: Final = 60_000
 _FIELD: Final = re.compile(r"([!-9;-~]{1,76})[ \t]{0,9}:[ \t]*(.*)")
 _BOUNDARY: Final = re.compile(r"boundary[ \t]{0,9}=[ \t]{0,9}(?:\"([^\"]{1,200})\"|([^\s;\"]{1,200}))", re.IGNORECASE)
 _CHARSET: Final = re.compile(r"charset[ \t]{0,9}=[ \t]{0,9}\"?([\w.:-]{1,40})", re.IGNORECASE)
+_KIND: Final = re.compile(r"\s{0,9}([\w.+-]{1,60}/[\w.+-]{1,60})")
 _REPORT_TYPE: Final = re.compile(r"report-type[ \t]{0,9}=[ \t]{0,9}\"?([\w-]{1,40})", re.IGNORECASE)
 _WORD: Final = re.compile(r"=\?([\w.:-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?\s]{0,800})\?=(?:\s{1,4}(?==\?))?")
 # Only encodings of text: Python also knows some that unpack archives.
@@ -54,7 +55,7 @@ class Report:
 
     `text` is what the sender of the message says in words, as plain text; `recipients` are the per-recipient groups of
     a delivery-status part, `feedback` the fields of a feedback report, `original` the headers of the letter that came
-    back as a part of its own. `report_type` is that of multipart/report.
+    back as a part of its own, and `enclosed` that part whole. `report_type` is that of multipart/report.
     """
 
     headers: Fields
@@ -62,6 +63,7 @@ class Report:
     recipients: tuple[Fields, ...] = ()
     feedback: Fields = Fields()
     original: Fields = Fields()
+    enclosed: bytes = b""
     report_type: str = ""
 
 
@@ -86,16 +88,16 @@ def take_apart(data: bytes) -> Report:
     if not texts:
         texts = [plain(_text(leaf)) for leaf in leaves if _is_text(leaf, "html")]
     groups = [group for leaf in leaves if leaf.kind.endswith("/delivery-status") for group in _groups(_text(leaf))]
-    returned = [fields(_text(leaf)) for leaf in leaves if leaf.kind in _RETURNED]
+    returned = [leaf for leaf in leaves if leaf.kind in _RETURNED][:1]
     found = [fields(_text(leaf).strip()) for leaf in leaves if leaf.kind == "message/feedback-report"]
-    types = [headers.get("content-type"), *(leaf.headers.get("content-type") for leaf in leaves)]
-    report = _REPORT_TYPE.search(types[0])
+    report = _REPORT_TYPE.search(headers.get("content-type"))
     return Report(
         headers=headers,
         text="\n\n".join(texts)[:_MOST_TEXT],
         recipients=tuple(groups),
         feedback=next(iter(found), Fields()),
-        original=next(iter(returned), Fields()),
+        original=fields(_text(returned[0])) if returned else Fields(),
+        enclosed=returned[0].body if returned else b"",
         report_type=report[1].lower() if report else "",
     )
 
@@ -151,7 +153,8 @@ def _leaves(headers: Fields, body: bytes) -> Iterator[_Leaf]:
     given = 0
     while waiting and given < _MOST_PARTS:
         headers, body, depth = waiting.pop()
-        kind = headers.get("content-type").partition(";")[0].strip().lower()
+        named = _KIND.match(headers.get("content-type"))
+        kind = named[1].lower() if named else ""
         boundary = _BOUNDARY.search(headers.get("content-type"))
         pieces = _pieces(body, boundary[1] or boundary[2]) if boundary and depth < _MOST_DEPTH else []
         if kind.startswith("multipart/") and pieces:
@@ -160,7 +163,7 @@ def _leaves(headers: Fields, body: bytes) -> Iterator[_Leaf]:
         given += 1
         # A multipart whose boundary is missing is read as the text it looks like.
         unparted = not kind or kind.startswith("multipart/")
-        yield _Leaf(kind="text/plain" if unparted or "/" not in kind else kind, headers=headers, body=body)
+        yield _Leaf(kind="text/plain" if unparted else kind, headers=headers, body=body)
 
 
 def _pieces(body: bytes, boundary: str) -> list[bytes]:

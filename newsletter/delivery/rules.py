@@ -18,6 +18,8 @@ from newsletter.errors import NewsletterError
 
 # A repetition without an end, of more than 99, or of a group that could itself repeat.
 _RUNAWAY: Final = re.compile(r"(?<!\\)[*+]|\{\d*,\}|\{\d{0,3},?\d{3,}\}|\)\{")
+# What is said before a recipient is named is about us, never about a reader.
+_ABOUT_US: Final = frozenset({Phase.CONNECT, Phase.BANNER, Phase.EHLO, Phase.MAIL})
 _HEADING: Final = frozenset({"version", "rule"})
 
 
@@ -34,13 +36,17 @@ class Rule:
     """One line of judgement. Every condition that is given must hold; within one, any of its entries suffices.
 
     `hard` is true when the address itself is dead. `text` is searched for in the cleaned diagnosis, `status` are
-    beginnings of enhanced codes without their class, as in "1.1", `unless_status` the same for what must not be.
+    enhanced codes without their class, as in "1.1", `unless_status` what they must not be. A `vague` text, such as
+    "service unavailable", is heard only when nothing else that was said means more; a `lasting` one only when no code
+    says that it will pass. A `reply` of 0 is no reply code at all.
     """
 
     id: str
     fault: Fault
     reason: str
     hard: bool = False
+    vague: bool = False
+    lasting: bool = False
     text: re.Pattern[str] | None = None
     status: tuple[str, ...] = ()
     unless_status: tuple[str, ...] = ()
@@ -51,7 +57,9 @@ class Rule:
         """Whether every condition of this rule holds for what was said."""
         status = said.enhanced[2:]
         return (
-            (not self.phase or phase in self.phase)
+            not (self.hard and phase in _ABOUT_US)
+            and not (self.lasting and said.passing)
+            and (not self.phase or phase in self.phase)
             and (not self.reply or said.code in self.reply)
             and (not self.status or status in self.status)
             and (not self.unless_status or status not in self.unless_status)
@@ -65,6 +73,7 @@ class Rules:
 
     version: str
     texts: tuple[Rule, ...]
+    vague: tuple[Rule, ...]
     statuses: tuple[Rule, ...]
     replies: tuple[Rule, ...]
 
@@ -84,7 +93,8 @@ def load(document: str) -> Rules:
             raise RuleError(name, "id", "given twice")
     return Rules(
         version=str(data.get("version", "")),
-        texts=tuple(rule for rule in rules if rule.text),
+        texts=tuple(rule for rule in rules if rule.text and not rule.vague),
+        vague=tuple(rule for rule in rules if rule.text and rule.vague),
         statuses=tuple(rule for rule in rules if not rule.text and rule.status),
         replies=tuple(rule for rule in rules if not rule.text and not rule.status),
     )
@@ -109,9 +119,7 @@ def _rule(entry: Mapping[str, object]) -> Rule:
     for key in ("id", "fault", "reason"):
         if not isinstance(entry.get(key), str):
             raise RuleError(name, key, "must be given, as a text")
-    hard = entry.get("hard", False)
-    if not isinstance(hard, bool):
-        raise RuleError(name, "hard", "must be true or false")
+    hard = _flag(name, entry, "hard")
     try:
         fault = Fault(str(entry["fault"]))
         phases = tuple(Phase(each) for each in _texts(name, entry, "phase"))
@@ -125,6 +133,8 @@ def _rule(entry: Mapping[str, object]) -> Rule:
         fault=fault,
         reason=str(entry["reason"]),
         hard=hard,
+        vague=_flag(name, entry, "vague"),
+        lasting=_flag(name, entry, "lasting"),
         text=_pattern(name, patterns) if patterns else None,
         status=_texts(name, entry, "status"),
         unless_status=_texts(name, entry, "unless_status"),
@@ -143,6 +153,13 @@ def _pattern(name: str, patterns: Iterable[str]) -> re.Pattern[str]:
         return re.compile("|".join(patterns))
     except re.error as error:
         raise RuleError(name, "text", str(error)) from error
+
+
+def _flag(name: str, entry: Mapping[str, object], key: str) -> bool:
+    value = entry.get(key, False)
+    if not isinstance(value, bool):
+        raise RuleError(name, key, "must be true or false")
+    return value
 
 
 def _texts(name: str, entry: Mapping[str, object], key: str) -> tuple[str, ...]:

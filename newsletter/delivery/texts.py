@@ -5,12 +5,14 @@ who was not reached, in which part of the conversation, and which sentence says 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from newsletter.delivery.outcome import Phase
 
 MOST_WORDS: Final = 20_000
 _MOST_DIAGNOSIS: Final = 2_000
+_MOST_RECIPIENTS: Final = 10
 _ATEXT: Final = r"[^\s<>()\[\]\"',;:@|\\]"
 ADDRESS: Final = re.compile(rf"{_ATEXT}{{1,64}}@{_ATEXT}{{1,200}}")
 # A line on which some system says that the letter follows.
@@ -31,8 +33,8 @@ _TRACE: Final = re.compile(
 )
 _LINE_START: Final = re.compile(rf"^[ \t]{{0,40}}[-*•]?[ \t]{{0,4}}[<\"'(]{{0,2}}({ADDRESS.pattern})", re.MULTILINE)
 _NAMED: Final = re.compile(
-    r"(?:rcpt to|recipients?(?: address)?|final-recipient|(?:undelivered|delivered|delivery|mail|message) to|user ?id|user"
-    rf"|address(?:es)?|attempts)\b[ \t]?[:=]?[ \t\n]{{0,4}}(?:rfc822;)?[ \t]?[<\"'(]{{0,2}}({ADDRESS.pattern})",
+    r"(?:rcpt to|recipients?(?: address)?|final-recipient|(?:undelivered|delivered|delivery|mail|message) to|user ?id"
+    rf"|user|address(?:es)?|attempts)\b[ \t]?[:=]?[ \t\n]{{0,4}}(?:rfc822;)?[ \t]?[<\"'(]{{0,2}}({ADDRESS.pattern})",
     re.IGNORECASE,
 )
 _NOBODY: Final = re.compile(r"(?:mailer-daemon|postmaster|post_master|noreply|no-reply)@", re.IGNORECASE)
@@ -50,8 +52,9 @@ _PHASES: Final = (
     (Phase.DATA, r"(?:reply to|after|response to|like our|while sending|following) (?:end of |final |pipelined )?data"),
     (Phase.DATA, r"failed after i sent|end-of-data|>>> (?:data|\.)\n<<< [45]|smtp command[ \n-]{1,9}data"),
     (Phase.MAIL, r"(?:reply to|after|response to|like our|while sending|following|smtp:) ?mail|sender was rejected"),
-    (Phase.CONNECT, r"refused to talk to me|initial connection|(?:reply to|after|response to) (?:ehlo|helo|connect)"),
-    (Phase.RCPT, r"does not like recipient|>>> rcpt to[^\n]{0,300}\n<<< [45]|recipient address rejected"),
+    (Phase.EHLO, r"my name was rejected|(?:reply to|after|response to|like our) (?:ehlo|helo)"),
+    (Phase.CONNECT, r"refused to talk to me|initial connection|(?:reply to|after|response to) connect"),
+    (Phase.RCPT, r"does not like recipient|\[rcpt_to\]|>>> rcpt to[^\n]{0,300}\n<<< [45]|recipient address rejected"),
     (Phase.MAIL, r">>> mail from[^\n]{0,300}\n<<< [45]|sender address rejected"),
 )
 _COMPILED_PHASES: Final = tuple((phase, re.compile(pattern, re.IGNORECASE)) for phase, pattern in _PHASES)
@@ -67,6 +70,11 @@ class Diagnosis:
     code: int = 0
     enhanced: str = ""
 
+    @property
+    def passing(self) -> bool:
+        """Whether its codes say that it may be otherwise tomorrow."""
+        return 400 <= self.code < 500 or (not self.code and self.enhanced.startswith("4"))
+
 
 def cut(text: str) -> tuple[str, str]:
     """A text's own words, and the returned letter that follows them, if any."""
@@ -81,15 +89,15 @@ def cut(text: str) -> tuple[str, str]:
     return text[:start][:MOST_WORDS], text[end:].lstrip("-=*_# \t\n")
 
 
-def failed_address(words: str, not_these: Iterable[str]) -> str:
-    """Who was not reached, by the words alone; `not_these` are the sender's own addresses."""
+def failed_addresses(words: str, not_these: Iterable[str]) -> list[str]:
+    """Who was not reached, by the words alone; `not_these` are the sender's own addresses, and the last resort."""
     others = {each.lower() for each in not_these}
     for pattern in (_LINE_START, _NAMED, ADDRESS):
-        for found in pattern.finditer(words):
-            address = found[found.lastindex or 0].rstrip(".").removeprefix("mailto=")
-            if address.lower() not in others and not _NOBODY.match(address) and "=" not in address.partition("@")[2]:
-                return address
-    return ""
+        found = [each[each.lastindex or 0].rstrip(".") for each in islice(pattern.finditer(words), _MOST_RECIPIENTS)]
+        named = [each for each in dict.fromkeys(found) if each.lower() not in others and not _NOBODY.match(each)]
+        if named:
+            return named
+    return [found[1].rstrip(".") for found in islice(_LINE_START.finditer(words), 1)]
 
 
 def addresses(value: str) -> list[str]:
@@ -151,6 +159,6 @@ def diagnosis(text: str) -> Diagnosis:
 
 def clean(text: str) -> str:
     """Lower case, on one line, without addresses and without the codes that begin each line of a long reply."""
-    text = ADDRESS.sub("(address)", text[:MOST_WORDS].replace("’", "'")).lower()
+    text = ADDRESS.sub("(@)", text[:MOST_WORDS].replace("’", "'")).lower()
     text = _SPACE.sub(" ", text)
     return _SPACE.sub(" ", _CODES.sub(" ", text)).strip()

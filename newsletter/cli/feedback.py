@@ -1,0 +1,99 @@
+"""`worldbrief feedback …`: what came back by mail, read from files, without a database or a key."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from newsletter.cli import house
+from newsletter.cli.house import JSONOption
+from newsletter.delivery import feedback, reports
+from newsletter.delivery.feedback import Bounce, Complaint, Feedback
+from newsletter.delivery.outcome import Fault
+
+app = typer.Typer(help="What came back: bounces, complaints, answers.", no_args_is_help=True, rich_markup_mode=None)
+
+_SEPARATOR = re.compile(rb"From \S+.*\d{4}")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep the name of the one command."""
+
+
+@app.command()
+def read(
+    path: Annotated[Path, typer.Argument(help="An .eml file, a folder of them, a Maildir, or an mbox.")],
+    *,
+    as_json: JSONOption = False,
+) -> None:
+    """Say of each message what it is, whether its address is dead, and the rule that decided."""
+    count = 0
+    try:
+        for name, data in _messages(path):
+            _tell(name, feedback.parse(data), as_json=as_json)
+            count += 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        house.say(f"worldbrief: {error.filename or path}: {error.strerror or error}")
+        raise typer.Exit(1) from error
+    if not count:
+        house.say(f"worldbrief: {path}: no message in it")
+        raise typer.Exit(1)
+
+
+def _messages(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Every message with its name; no more of one is read than is looked at."""
+    if not path.is_dir():
+        yield from _mbox(path) if path.suffix.lower() != ".eml" and _head(path, 5) == b"From " else _one(path)
+        return
+    boxes = [path / name for name in ("new", "cur") if (path / name).is_dir()]
+    files = sorted(file for box in boxes or [path] for file in box.iterdir() if file.is_file())
+    letters = [file for file in files if file.suffix.lower() == ".eml"]
+    for file in letters or [file for file in files if not file.name.startswith(".")]:
+        yield file.relative_to(path).as_posix(), _head(file, reports.MOST_BYTES)
+
+
+def _one(path: Path) -> Iterator[tuple[str, bytes]]:
+    yield path.name, _head(path, reports.MOST_BYTES)
+
+
+def _mbox(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The messages of an mbox, each numbered: a separator stands at the start or after a blank line."""
+    kept, size, number, blank = list[bytes](), 0, 0, True
+    with path.open("rb") as file:
+        while line := file.readline(reports.MOST_BYTES):
+            if blank and _SEPARATOR.match(line):
+                if number:
+                    yield f"{path.name}#{number}", b"".join(kept)
+                kept, size, number = [], 0, number + 1
+            elif size < reports.MOST_BYTES:
+                kept.append(line)
+                size += len(line)
+            blank = not line.strip()
+    if number:
+        yield f"{path.name}#{number}", b"".join(kept)
+    else:
+        yield from _one(path)
+
+
+def _head(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def _tell(name: str, found: Feedback, *, as_json: bool) -> None:
+    kind = type(found).__name__.lower()
+    hard = isinstance(found, Bounce) and found.hard
+    fault = found.fault if isinstance(found, Bounce | Complaint) else Fault.NONE
+    reason = getattr(found, "reason", "")
+    if as_json:
+        answer = {"file": name, "kind": kind, "hard": hard, "fault": fault, "reason": reason, "rule": found.rule}
+        house.answer({**answer, "address": found.address, "token": found.token})
+        return
+    word = "dead" if hard else fault.value if fault is not Fault.NONE else ""
+    facts = ", ".join(part for part in (word, reason, f"rule {found.rule}" if found.rule else "") if part)
+    house.stdout.print(f"{name}: {kind} {found.address} ({facts})", markup=False, soft_wrap=True)
