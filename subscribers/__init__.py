@@ -6,7 +6,7 @@ alone. This is the only door. Functions take a session and never commit; those t
 """
 
 from subscribers.addresses import Address
-from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, recipients
+from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, opens, recipients
 from subscribers.audit import Broken, Verdict, verify
 from subscribers.batches import Batch, Counts
 from subscribers.batches import listing as imports_made
@@ -120,6 +120,7 @@ __all__ = [
     "ledger_triggers",
     "lock",
     "look_up",
+    "opens",
     "pause",
     "preferences",
     "prune",

@@ -17,7 +17,7 @@ from newsletter.delivery.ledger import Accounts, MailingId
 from newsletter.delivery.worker import Work
 from newsletter.editions import store
 from newsletter.editions.store import EditionRecord, Override
-from newsletter.editions.workflow import Event
+from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError
 from newsletter.rendering import preflight as checks
 from newsletter.rendering import proof
@@ -186,7 +186,12 @@ def send(newsletter: NewsletterOption = "", date: DateOption = "", *, as_json: J
     else:
         house.say(balance(accounts))
     if accounts.open:
-        house.say("worldbrief: not everything has left yet; run the same command again to continue")
+        how = (
+            "release it to let the rest leave"
+            if record.state is State.HELD
+            else "run the same command again to continue"
+        )
+        house.say(f"worldbrief: {paper.key} {on}: is {record.state}, and not everything has left yet; {how}")
         raise typer.Exit(1)
 
 

@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
+import subscribers
 from newsletter import __version__, config, vault
 from newsletter.config import Config, Newsletter
 from newsletter.database import Database
-from newsletter.errors import ConfigError
+from newsletter.errors import ConfigError, SecretError
 from newsletter.scheduling import timetable
 from newsletter.vault import Vault
 
@@ -87,14 +88,27 @@ def opened(settings: Config | None = None) -> Iterator[House]:
     """Open the installation, creating its home, its secret and its tables when they are missing."""
     settings = settings or load_config()
     if not os.environ.get("WORLD_BRIEF_SECRET"):
-        vault.create(settings.home)
+        try:
+            vault.create(settings.home)
+        except OSError as error:
+            raise SecretError(settings.home, f"the home cannot be used: {error.strerror}") from error
     secrets = vault.unlock(settings.home, os.environ)
     database = Database(settings.database_url, busy_timeout_seconds=settings.database.busy_timeout_seconds)
     try:
         database.upgrade()
+        _refuse_another_secret(settings, database, secrets)
         yield House(config=settings, database=database, vault=secrets)
     finally:
         database.close()
+
+
+def _refuse_another_secret(settings: Config, database: Database, secrets: Vault) -> None:
+    """With another secret no address opens: a mailing would end without one letter, every reader dropped."""
+    with database.snapshot() as session:
+        fits = subscribers.opens(session, subscribers.Keys(secrets.derive("subscribers/1")))
+    if not fits:
+        where = "WORLD_BRIEF_SECRET" if os.environ.get("WORLD_BRIEF_SECRET") else settings.home / vault.MASTER_FILE
+        raise SecretError(where, "is not the secret this database was written with; put that one back")
 
 
 def clock() -> datetime:

@@ -11,7 +11,8 @@ from newsletter.cli import house
 from newsletter.cli.house import ByOption, House, JSONOption, NewsletterOption
 from newsletter.cli.progress import bar
 from newsletter.config import Newsletter
-from subscribers import Address, Evidence, Imported, ImportJob, ImportRefused, SuppressionReason
+from newsletter.errors import FeedError
+from subscribers import Address, Evidence, Imported, ImportJob, SuppressionReason
 
 subscriber = typer.Typer(
     help="Subscribers: import, show, unsubscribe, suppress.", no_args_is_help=True, rich_markup_mode=None
@@ -52,7 +53,7 @@ def import_file(
                     one.database.transaction, keys(one), lines, job, lambda rows: advance(rows, None)
                 )
         except OSError as error:
-            raise ImportRefused(str(file), 0, error.strerror or str(error)) from error
+            raise FeedError(str(file), error.strerror or str(error)) from error
     _tell(imported, file, as_json=as_json)
     if imported.refused:
         raise typer.Exit(1)

@@ -108,7 +108,11 @@ def list_stories(
         table.add_column(column, no_wrap=column != "headline", overflow="fold")
     for story in stories:
         table.add_row(story.key, _moment(story.published_at), story.kind, story.section, story.headline, story.outlet)
-    house.stdout.print(table if stories else "The bank is empty: `worldbrief story pull PLACE` fills it.")
+    if stories:
+        house.stdout.print(table)
+    else:
+        empty = "The bank is empty: `worldbrief story pull PLACE` fills it."
+        house.stdout.print(f"No story has the words “{text}”." if text else empty, markup=False)
 
 
 @app.command()
@@ -142,7 +146,7 @@ def _pull(one: House, source: Source, *, as_json: bool) -> bool:
         return False
     for each in pulled:
         if each.error:
-            _tell_error(FeedError(each.source, each.error), as_json=as_json)
+            _tell_error(FeedError(each.source, each.error.removeprefix(f"{each.source}: ")), as_json=as_json)
         else:
             _tell(each, as_json=as_json)
     return not any(each.error for each in pulled)

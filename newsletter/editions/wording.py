@@ -191,7 +191,8 @@ _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 def _lowered(text: str, story: Story) -> str:
     """The text with its common words small, by the evidence of the story's own sentences."""
-    tokens = f"{story.summary} {story.body[:5_000]}".split()
+    tokens = _ADDRESS.sub("]", f"{story.summary} {story.body[:5_000]}").split()
+    tokens = [one for one in tokens if "://" not in one]
     if not _is_titled(story.headline):
         tokens = [*story.headline.split(), ".", *tokens]
     small = {one for one in _WORD.findall(" ".join(tokens)) if one.islower()}

@@ -2,9 +2,13 @@
 
 import email
 import email.policy
+import os
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -207,3 +211,66 @@ def test_without_a_date_it_is_today_or_the_next_publishing_day(stocked: Run, mon
     monkeypatch.setattr(house, "clock", lambda: saturday)
     [status] = stocked("edition", "build", "--json").answers
     assert date.fromisoformat(status["date"]) == date(2026, 11, 30)
+
+
+def ready(stocked: Run, people: Path) -> None:
+    """Monday's edition, approved, and its readers."""
+    stocked("subscriber", "import", people)
+    stocked("edition", "build", "--date", MONDAY)
+    assert stocked("edition", "approve", "--date", MONDAY, "--by", "ana").code == 0
+
+
+def test_with_another_secret_nothing_is_done_and_nobody_is_dropped(
+    stocked: Run, people: Path, postbox: Postbox, tmp_path: Path
+) -> None:
+    ready(stocked, people)
+    secret = tmp_path / "home/secret.key"
+    held = secret.read_bytes()
+    secret.unlink()
+    ran = stocked("edition", "send", "--date", MONDAY)
+    assert ran.code == 1
+    assert "is not the secret this database was written with" in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert postbox.count == 0
+    secret.write_bytes(held)
+    assert stocked("edition", "send", "--date", MONDAY).code == 0
+    assert postbox.count == 12
+
+
+def test_a_home_that_cannot_be_made_is_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WORLD_BRIEF_HOME", str(tmp_path / "file"))
+    ran = run("edition", "status")
+    assert ran.code == 1
+    assert "the home cannot be used" in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_sending_that_is_interrupted_says_so_and_loses_nothing(
+    stocked: Run, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready(stocked, people)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("WORLD_BRIEF_RELAY__PORT", str(silent.getsockname()[1]))
+        monkeypatch.setenv("WORLD_BRIEF_RELAY__COMMAND_TIMEOUT_SECONDS", "2")
+        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+        ran = stocked("edition", "send", "--date", MONDAY)
+    assert ran.code == 130
+    assert ran.err.splitlines()[-1].startswith("worldbrief: interrupted")
+    [status] = stocked("edition", "status", "--date", MONDAY, "--json").answers
+    assert (status["due"], status["waiting"]) == (12, 12)
+
+
+def test_a_held_mailing_says_how_it_goes_on(
+    stocked: Run, people: Path, monkeypatch: pytest.MonkeyPatch, postbox: Postbox
+) -> None:
+    ready(stocked, people)
+    with monkeypatch.context() as down:
+        down.setenv("WORLD_BRIEF_RELAY__PORT", "1")
+        stocked("edition", "send", "--date", MONDAY)
+    stocked("edition", "hold", "--date", MONDAY)
+    ran = stocked("edition", "send", "--date", MONDAY)
+    assert ran.code == 1
+    assert "is held" in ran.err
+    assert "release it" in ran.err
+    assert postbox.count == 0

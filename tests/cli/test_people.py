@@ -46,7 +46,7 @@ def test_a_file_that_cannot_be_imported_is_one_line(run: Run, tmp_path: Path, co
 def test_a_missing_file_is_one_line(run: Run, tmp_path: Path) -> None:
     ran = run("subscriber", "import", tmp_path / "none.csv")
     assert ran.code == 1
-    assert "none.csv" in ran.err
+    assert "none.csv: No such file" in ran.err
 
 
 def test_leaving_is_final_for_every_import(run: Run, people: Path) -> None:

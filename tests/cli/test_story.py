@@ -42,6 +42,16 @@ def test_what_is_no_feed_is_one_clear_error(run: Run) -> None:
     assert "Traceback" not in ran.err
 
 
+def test_a_bad_feed_in_a_folder_fails_itself_alone_and_names_itself_once(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "page.rss").write_text("<html><body>Not found</body></html>")
+    (tmp_path / "heise.atom").write_bytes((FEEDS / "heise.atom").read_bytes())
+    ran = run("story", "pull", tmp_path)
+    assert ran.code == 1
+    assert "15 stories" in ran.out
+    assert ran.err.count("page.rss") == 1
+    assert "no story has the words" in run("story", "list", "Nutella").out.lower()
+
+
 def test_a_missing_place_is_one_clear_error(run: Run, tmp_path: Path) -> None:
     ran = run("story", "pull", tmp_path / "nowhere.rss")
     assert ran.code == 1

@@ -49,6 +49,10 @@ def test_a_locale_has_its_own_words_and_an_unknown_language_gets_english() -> No
             "cries grow for more aid to Gaza",
         ),
         ({"teaser": "", "kicker": "The UN Vote", "body": "It was a vote in the UN."}, "the UN vote"),
+        (
+            {"teaser": "", "kicker": "", "headline": "City v West Ham", "body": "[Live](https://a.test/city-v-ham)"},
+            "City v West Ham",
+        ),
         ({"teaser": "", "kicker": "March Protests", "body": "They may march. On 3 March, protests"}, "March protests"),
         ({"teaser": "", "kicker": "", "headline": "Israel and Egypt meet", "body": ""}, "Israel and Egypt meet"),
         ({"teaser": "", "kicker": "", "headline": "The strike is over!", "body": ""}, "the strike is over"),
