@@ -75,7 +75,9 @@ class Database:
     def snapshot(self) -> Iterator[Session]:
         """A session for reading one moment's state: it takes no write lock, and nothing it changes is kept."""
         # SQLite's readers have a snapshot anyway; PostgreSQL's would see each other statement's own.
-        steady = {"isolation_level": "REPEATABLE READ"} if self.dialect == "postgresql" else {}
+        steady = (
+            {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self.dialect == "postgresql" else {}
+        )
         with _plain_errors(), self.engine.connect().execution_options(reading=True, **steady) as connection:
             with Session(connection, expire_on_commit=False, autoflush=False) as session:
                 yield session
@@ -163,7 +165,8 @@ def _plain_errors() -> Iterator[None]:
     except OperationalError as error:
         raise DatabaseError(_plain(error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        broken = any(sign in str(error.orig) for sign in ("not a database", "malformed"))
+        if error.connection_invalidated or broken:
             raise DatabaseError(_plain(error)) from error
         raise
 
@@ -173,6 +176,9 @@ def _plain(error: DBAPIError) -> str:
     for sign, advice in (
         ("locked", "the database is locked by another process; try again when it has finished"),
         ("disk is full", "the disk is full: nothing was kept of this step; free some space and try again"),
+        ("disk i/o", "the disk is full or failing: nothing was kept of this step; make room and try again"),
+        ("not a database", "the database file is damaged or is none; put a backup in its place"),
+        ("malformed", "the database file is damaged or is none; put a backup in its place"),
         ("readonly", "the database file cannot be written; check its owner and mode"),
         ("unable to open", "the database file cannot be opened; check the folder exists and may be written"),
         ("no such table", "the database has no tables yet; run `worldbrief db upgrade`"),

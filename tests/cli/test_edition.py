@@ -274,3 +274,13 @@ def test_a_held_mailing_says_how_it_goes_on(
     assert "is held" in ran.err
     assert "release it" in ran.err
     assert postbox.count == 0
+
+
+def test_a_file_that_is_no_database_is_one_line(run: Run, tmp_path: Path) -> None:
+    assert run("story", "list").code == 0
+    for file in (tmp_path / "home").glob("worldbrief.db*"):
+        file.write_bytes(b"not a database" * 500)
+    ran = run("edition", "status")
+    assert ran.code == 1
+    assert "the database file is damaged" in ran.err
+    assert len(ran.err.splitlines()) == 1
