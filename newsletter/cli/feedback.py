@@ -15,7 +15,7 @@ from newsletter.delivery.outcome import Fault
 
 app = typer.Typer(help="What came back: bounces, complaints, answers.", no_args_is_help=True, rich_markup_mode=None)
 
-_SEPARATOR = re.compile(rb"From \S+.*\d{4}")
+_SEPARATOR = re.compile(rb"From \S{1,300} .{0,200}\d{4}")
 
 
 @app.callback()
@@ -66,18 +66,16 @@ def _mbox(path: Path) -> Iterator[tuple[str, bytes]]:
     kept, size, number, blank = list[bytes](), 0, 0, True
     with path.open("rb") as file:
         while line := file.readline(reports.MOST_BYTES):
-            if blank and _SEPARATOR.match(line):
-                if number:
-                    yield f"{path.name}#{number}", b"".join(kept)
+            begins = blank and _SEPARATOR.match(line)
+            blank = not line.strip()
+            if begins and number:
+                yield f"{path.name}#{number}", b"".join(kept)
+            if begins:
                 kept, size, number = [], 0, number + 1
             elif size < reports.MOST_BYTES:
                 kept.append(line)
                 size += len(line)
-            blank = not line.strip()
-    if number:
-        yield f"{path.name}#{number}", b"".join(kept)
-    else:
-        yield from _one(path)
+    yield f"{path.name}#{max(number, 1)}", b"".join(kept)
 
 
 def _head(path: Path, size: int) -> bytes:
