@@ -328,8 +328,9 @@ def _recipient(mail: _Mail, group: Fields) -> str:
 def _recipients(mail: _Mail) -> list[str]:
     """Who was not reached by the mail system's word, the text's, or the returned letter's; one empty text if unsaid."""
     mine = [address for value in mail.headers.all("to", "from") for address in texts.addresses(value)]
+    named = [address for value in mail.headers.all("x-failed-recipients") for address in texts.addresses(value)]
     return (
-        texts.addresses(mail.headers.get("x-failed-recipients"))[:_MOST_RECIPIENTS]
+        named[:_MOST_RECIPIENTS]
         or texts.failed_addresses(mail.words, mine)
         or [_first(mail.original, "to", "delivered-to")]
     )
