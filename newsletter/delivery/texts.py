@@ -111,6 +111,9 @@ def excerpt(words: str, address: str) -> str:
     if place < 0:
         return words[:_MOST_DIAGNOSIS]
     start = words.rfind("\n\n", 0, place) + 1
+    before = _LINE_START.search(words, start, place)
+    if before and before[1].lower() != address.lower():
+        start = words.rfind("\n", 0, place) + 1
     rest = words[start:]
     within = place - start + len(address)
     end = rest.find("\n\n", within)
