@@ -19,7 +19,7 @@ from newsletter.delivery.dispatch import Single
 from newsletter.delivery.ledger import CONFIRMATION, MailingId
 from newsletter.delivery.outcome import Replied
 from newsletter.editions import store
-from newsletter.errors import MessageError, RelayError
+from newsletter.errors import MessageError, NewsletterError
 from newsletter.rendering import letter, proof, template
 from newsletter.rendering.letter import Recipient
 from newsletter.rendering.proof import Proof
@@ -52,10 +52,10 @@ def alert(lines: Sequence[str], config: Config, vault: Vault, now: datetime) -> 
     newsletter = next(iter(config.newsletters.values()), None)
     if not lines or newsletter is None or not config.alerts.mail_to:
         return
-    made = _letter("alert", newsletter, config, {"lines": "\n".join(lines)})
     try:
+        made = _letter("alert", newsletter, config, {"lines": "\n".join(lines)})
         asyncio.run(_send(made, config, vault, now))
-    except (RelayError, OSError) as error:
+    except (NewsletterError, OSError) as error:
         log.error("the alert could not be mailed: %s", error)  # noqa: TRY400 -- its one line says it all
 
 

@@ -31,6 +31,8 @@ from subscribers import Dropped
 
 Person = subscribers.Recipient | subscribers.Requester
 
+# Consent that was read longer ago than this is read again before the last byte of a letter.
+FRESH: Final = timedelta(seconds=5)
 KEPT_STENCILS: Final = 16
 LOST: Final = "lost"
 LONGEST_WAIT_SECONDS: Final = 300
@@ -59,6 +61,7 @@ class Errand:
     hold: Hold
     id: int
     recipient: Recipient
+    claimed_at: datetime
 
 
 class Intake:
@@ -132,7 +135,7 @@ class Intake:
                 if isinstance(found, Dropped):
                     claims.record(session, lease, id_, _dropped(found.reason), now)
                 else:
-                    errands.append(Errand(hold=hold, id=id_, recipient=found))
+                    errands.append(Errand(hold=hold, id=id_, recipient=found, claimed_at=now))
         hold.exhausted = not ids
         hold.pending += len(errands)
         return errands
@@ -141,7 +144,19 @@ class Intake:
         """Write down that the letter's last byte is about to leave. False = it must not: held, expired or not ours."""
         now, lease = self._clock(), errand.hold.lease
         with self._database.transaction() as session:
+            if now - errand.claimed_at > FRESH and not self._still_wanted(session, errand, now):
+                return False
             return self._may_go(session, lease.mailing) and claims.mark_dot(session, lease, errand.id, now)
+
+    def complain(self, errand: Errand, reason: str) -> None:
+        """Note in the edition's history, once for each reason, that the relay does not want us."""
+        mailing = errand.hold.mailing
+        if mailing.on is None:
+            return
+        with self._database.transaction() as session:
+            record = store.load(session, mailing.newsletter, mailing.on)
+            if record:
+                store.note_once(session, record.id, "worker", "alert", without_addresses(reason), self._clock())
 
     def settle(self, errand: Errand, result: Submitted, chance: float) -> Outcome:
         """Judge what the relay answered and record it at once; says what it means for relay and mailing."""
@@ -218,6 +233,11 @@ class Intake:
             return found
         way_back = returns.sign(self._return_key, mailing.id, number)
         return Recipient(address=found.address, token=found.token, return_token=way_back)
+
+    def _still_wanted(self, session: Session, errand: Errand, now: datetime) -> bool:
+        """Whether the reader may still be written to: a slow relay can put minutes between the claim and the dot."""
+        found = self._people(session, errand.hold.mailing, [errand.id], now)
+        return not isinstance(found[errand.id], Dropped)
 
     def _stencil(self, session: Session, mailing: Mailing) -> Stencil:
         """The mailing's stencil, cut from the frozen document and from nothing else."""

@@ -5,6 +5,7 @@ takes. Trouble with the relay is never held against a letter: it waits again, an
 """
 
 import asyncio
+import logging
 import random
 import threading
 import time
@@ -20,7 +21,7 @@ from newsletter.delivery import relay
 from newsletter.delivery.intake import Errand, Hold, Intake
 from newsletter.delivery.ledger import Accounts, MailingId
 from newsletter.delivery.outcome import Scope
-from newsletter.delivery.relay import Connection
+from newsletter.delivery.relay import Connection, RelayRefused, RelayUnreachable
 from newsletter.errors import DatabaseError, MessageError, RelayError
 from newsletter.rendering import letter
 from newsletter.vault import Vault
@@ -31,7 +32,12 @@ CLAIMS_PER_LANE: Final = 4
 MOST_CLAIMS: Final = 200
 LEAST_TRIES: Final = 3
 LONGEST_PAUSE_SECONDS: Final = 30.0
+# Failures in a row after which a pause is as long as it gets.
+MANY: Final = 10
 PROGRESS_SECONDS: Final = 0.25
+
+
+log = logging.getLogger("world_brief.worker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,19 +80,25 @@ class _Health:
 
     def __init__(self, patience_seconds: float | None) -> None:
         self._patience = patience_seconds
-        self._tries, self._since = 0, 0.0
+        self._tries, self._since, self._hopeless = 0, 0.0, False
         self.verdict: RelayError | None = None
 
     def good(self) -> None:
-        self._tries = 0
+        self._tries, self._hopeless = 0, False
 
-    def bad(self, reason: str) -> None:
-        """Count a failure; with no success for as long as patience lasts, the verdict is given."""
+    def bad(self, reason: str, *, hopeless: bool = False) -> bool:
+        """Count a failure; with no success for as long as patience lasts, or no hope, the verdict is given.
+
+        True when this is the first hopeless one since the relay was last of use.
+        """
         now = time.monotonic()
         self._since = self._since if self._tries else now
         self._tries += 1
-        if self._patience is not None and self._tries >= LEAST_TRIES and now - self._since >= self._patience:
+        tried = self._tries >= LEAST_TRIES and now - self._since >= (self._patience or 0)
+        if self._patience is not None and (tried or hopeless):
             self.verdict = RelayError(reason)
+        first, self._hopeless = hopeless and not self._hopeless, self._hopeless or hopeless
+        return first
 
 
 class _Lane:
@@ -102,7 +114,7 @@ class _Lane:
         if not self._failures:
             return 0.0
         first = self._job.patience_seconds / 6
-        return float(min(first * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS))
+        return float(min(first * 2 ** min(self._failures - 1, MANY), LONGEST_PAUSE_SECONDS))
 
     async def carry(self, errand: Errand) -> None:
         """Take one letter to the relay and record what became of it."""
@@ -120,14 +132,16 @@ class _Lane:
         try:
             connection = await self._connected()
             result = await connection.submit(envelope.mail_from, envelope.rcpt_to, written.message, before_dot)
-        except (RelayError, _Withheld) as error:
+        except (RelayRefused, RelayUnreachable) as error:
             self._intake.hand_back([errand])
-            if isinstance(error, RelayError):
-                self._failed(str(error))
+            self._failed(errand, str(error), hopeless=_hopeless(error))
+            return
+        except _Withheld:
+            self._intake.hand_back([errand])
             return
         outcome = self._intake.settle(errand, result, self._job.chance())
         if outcome.scope is Scope.RELAY:
-            self._failed(outcome.reason)
+            self._failed(errand, outcome.reason, hopeless=outcome.stop)
         else:
             self._failures = 0
             self._health.good()
@@ -143,9 +157,16 @@ class _Lane:
             self._connection = await relay.connect(self._job.config.relay, self._job.vault.relay_password)
         return self._connection
 
-    def _failed(self, reason: str) -> None:
-        self._failures += 1
-        self._health.bad(reason)
+    def _failed(self, errand: Errand, reason: str, *, hopeless: bool) -> None:
+        """Keep away for longer each time; at once for long where trying again as we are cannot help."""
+        self._failures = MANY if hopeless else self._failures + 1
+        if self._health.bad(reason, hopeless=hopeless):
+            log.error("nothing can be sent until somebody looks: %s", reason)
+            self._intake.complain(errand, reason)
+
+
+def _hopeless(error: RelayRefused | RelayUnreachable) -> bool:
+    return error.permanent if isinstance(error, RelayUnreachable) else error.reply.code >= 500
 
 
 class _Sender:

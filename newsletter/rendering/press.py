@@ -16,6 +16,7 @@ from newsletter.config import Newsletter, Site, Slot, Wire
 from newsletter.database import Database
 from newsletter.editions import store
 from newsletter.editions.compose import compose, plan_for
+from newsletter.editions.edition import Edition, revise
 from newsletter.editions.store import Approval, EditionRecord, Override
 from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError, NotReady
@@ -73,6 +74,7 @@ class Press:
             used = store.used(session, key, on, since)
             plan = plan_for(self.newsletter, on, occasion.send_at, used, occasion.notices)
             edition = compose(plan, wire.bank(session, since=_oldest(plan.slots, occasion.send_at)), on)
+            edition = _with_words_by_hand(edition, record.edition)
             if record.edition and edition.digest() == record.edition.digest() and record.send_at == occasion.send_at:
                 return record
             if record.send_at != occasion.send_at:
@@ -160,6 +162,17 @@ def _unchanged(session: Session, record: EditionRecord) -> EditionRecord:
     if current.version != record.version:
         raise EditionError(record.newsletter, record.on, "changed while you looked at it; look again")
     return current
+
+
+def _with_words_by_hand(edition: Edition, before: Edition | None) -> Edition:
+    """Keep a subject or preheader an editor wrote: one that was not among the candidates of the edition it stood on."""
+    if before is None:
+        return edition
+    return revise(
+        edition,
+        subject=before.subject if before.subject not in before.subjects else None,
+        preheader=before.preheader if before.preheader not in before.preheaders else None,
+    )
 
 
 def _oldest(slots: Sequence[Slot], send_at: datetime) -> datetime:

@@ -24,6 +24,7 @@ from newsletter.scheduling import timetable
 from newsletter.scheduling.timetable import Slots
 from newsletter.vault import Vault
 
+STARTED: Final = frozenset({State.SENDING, State.SENT, State.KILLED})
 UNBUILT: Final = frozenset({State.OPEN, State.BUILDING})
 log = logging.getLogger("world_brief.routine")
 
@@ -91,6 +92,8 @@ def tick(database: Database, config: Config, vault: Vault, now: datetime) -> lis
                 happened += _cut_off(database, config, newsletter, slots, now)
             for slots in timetable.due(newsletter, now):
                 happened += _slot(database, config, newsletter, slots, now)
+            for slots in timetable.missed(newsletter, now):
+                happened += _missed(database, newsletter, slots, now)
         except NewsletterError as error:
             log.error("%s: %s", newsletter.key, error)  # noqa: TRY400 -- expected, and its one line says it all
         except Exception:
@@ -148,13 +151,23 @@ def _schedule(database: Database, record: EditionRecord, now: datetime) -> list[
 def _slot(database: Database, config: Config, newsletter: Newsletter, slots: Slots, now: datetime) -> list[Happened]:
     with database.snapshot() as session:
         record = store.load(session, newsletter.key, slots.on)
-    if record and record.state in {State.SENDING, State.SENT, State.KILLED}:
+    if record and record.state in STARTED:
         return []
     try:
         ring(database, config, newsletter, slots.on, now)
     except NewsletterError as error:
         return _alert(database, newsletter, slots, str(error), now)
     return [Happened(newsletter=newsletter.key, on=slots.on, what="sending")]
+
+
+def _missed(database: Database, newsletter: Newsletter, slots: Slots, now: datetime) -> list[Happened]:
+    """Tell people of a slot that passed while nobody was awake, and how long there is still time."""
+    with database.snapshot() as session:
+        if store.state(session, newsletter.key, slots.on) in STARTED:
+            return []
+    until = f"{slots.expires_at:%Y-%m-%d %H:%M} UTC"
+    detail = f"the slot was missed and nothing was sent; `worldbrief edition send` still sends it until {until}"
+    return _alert(database, newsletter, slots, detail, now)
 
 
 def _alert(database: Database, newsletter: Newsletter, slots: Slots, detail: str, now: datetime) -> list[Happened]:

@@ -94,6 +94,11 @@ def due(newsletter: Newsletter, now: datetime) -> tuple[Slots, ...]:
     )
 
 
+def missed(newsletter: Newsletter, now: datetime) -> tuple[Slots, ...]:
+    """The slots nothing may start by itself any more, but that a person may still send."""
+    return tuple(one for one in _around(newsletter, now) if one.not_later_than < now < one.expires_at)
+
+
 def notices(newsletter: Newsletter, on: date) -> tuple[str, ...]:
     """What the edition of a date announces: the regular days without an edition up to the next one, and the return."""
     missed: list[date] = []

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from newsletter.config import Config
 from newsletter.database import Database
+from newsletter.editions import store
 from newsletter.errors import NewsletterError
 from newsletter.vault import Vault
 from newsletter.web import archive, desk, public
@@ -80,7 +81,8 @@ def _house(app: FastAPI, pages: Pages) -> None:
 
     @app.get("/healthz")
     def healthy() -> Response:
-        with pages.database.snapshot():
+        with pages.database.snapshot() as session:
+            store.listing(session, limit=1)
             return PlainTextResponse("ok\n")
 
     @app.get("/favicon.ico")

@@ -116,6 +116,42 @@ def test_who_leaves_after_the_audience_was_frozen_is_dropped_with_the_reason(dat
 
 
 @once
+def test_who_leaves_while_a_slow_relay_keeps_the_claimed_letters_waiting_gets_none(
+    database: Database, now: datetime
+) -> None:
+    left = threading.Event()
+
+    def slowly(moment: Moment) -> Move | None:
+        if moment.stage is Stage.DATA and not left.is_set():
+            left.set()
+            with database.transaction() as session:
+                evidence = Evidence(method="desk", by="test", reason="asked")
+                subscribers.unsubscribe_address(session, KEYS, Address.parse(address(3)), None, evidence, now)
+        return None
+
+    with running(Postbox(script=slowly)) as box:
+        config = with_relay(make_config(box.port, lease_seconds=LONG_LEASE), connections=1)
+        mailing = sending(database, config, 4, now)
+        accounts = work(database, config, Clock(now, FAST), mailing)
+    assert (accounts.accepted, accounts.dropped) == (3, 1)
+    assert address(3) not in arrivals(box)
+
+
+@once
+def test_a_relay_that_will_not_have_us_is_told_in_the_editions_history(database: Database, now: datetime) -> None:
+    with running(Postbox(script=at(Stage.BANNER, Say("554 5.3.2 No service here")))) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 2, now)
+        with pytest.raises(RelayError, match="554"):
+            work(database, config, Clock(now), mailing, patience_seconds=60)
+    with database.snapshot() as session:
+        record = store.load(session, NEWSLETTER.key, now.date())
+        assert record is not None
+        [told] = [entry for entry in store.history(session, record.id) if entry.event == "alert"]
+    assert "554" in told.reason
+
+
+@once
 def test_a_refused_recipient_is_refused_with_whose_fault_it_is(database: Database, now: datetime) -> None:
     script = refuse("reader0003", "550 5.1.1 <reader0003@inbox.test>: no such user")
     with running(Postbox(script=script)) as box:

@@ -120,8 +120,30 @@ def test_approved_late_it_still_goes_but_not_after_the_last_moment(
     _tick(stocked, settings, secrets, CUT_OFF)
     _tick(stocked, settings, secrets, SLOT)
     _approve(stocked, settings, paper)
-    assert _tick(stocked, settings, secrets, SLOT + timedelta(hours=4)) == []
+    assert _tick(stocked, settings, secrets, SLOT + timedelta(hours=4)) == ["alert"]
     assert _tick(stocked, settings, secrets, SLOT + timedelta(hours=1)) == ["sending"]
+
+
+def test_a_slot_that_passed_while_nobody_was_awake_is_told_once(
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
+) -> None:
+    routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF)
+    _approve(stocked, settings, paper)
+    [missed] = routine.tick(stocked, settings, secrets, SLOT + timedelta(hours=5))
+    assert missed.what == "alert"
+    assert "was missed" in missed.detail
+    assert _tick(stocked, settings, secrets, SLOT + timedelta(hours=6)) == []
+    assert _tick(stocked, settings, secrets, SLOT + timedelta(hours=25)) == ["alert"]  # the next day's, unbuilt
+
+
+def test_a_subject_written_by_hand_outlives_building_again(
+    stocked: Database, settings: Config, paper: Newsletter
+) -> None:
+    routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF)
+    routine.revise(stocked, _record(stocked), "ana", CUT_OFF, subject="Written by hand")
+    again = routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF + MINUTE)
+    assert again.edition is not None
+    assert again.edition.subject == "Written by hand"
 
 
 def test_a_held_edition_does_not_start(stocked: Database, settings: Config, paper: Newsletter, secrets: Vault) -> None:
