@@ -6,7 +6,7 @@ Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage. An error is one 
 import sys
 from typing import Final
 
-from newsletter.cli import demo, doctor, edition, feedback, house, people, service, story
+from newsletter.cli import demo, doctor, edition, feedback, house, people, service, story, transfers
 from newsletter.cli.house import app
 from newsletter.errors import NewsletterError
 from subscribers import SubscribersError
@@ -16,6 +16,9 @@ __all__ = ["app", "main"]
 app.add_typer(story.app, name="story")
 app.add_typer(edition.app, name="edition")
 app.add_typer(people.subscriber, name="subscriber")
+people.subscriber.command("import")(transfers.import_file)
+for transfer in (transfers.imports, transfers.undo, transfers.export):
+    people.subscriber.command(transfer.__name__)(transfer)
 app.add_typer(people.consent, name="consent")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(service.account, name="account")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from newsletter.cli import house
@@ -75,8 +76,8 @@ def show(
         for column in ("", "slot", "headline", "reason"):
             table.add_column(column, overflow="fold")
         for choice in record.edition.choices:
-            table.add_row("✓" if choice.chosen else "–", choice.slot, choice.headline, choice.reason)
-        house.stdout.print(table)
+            table.add_row("✓" if choice.chosen else "–", choice.slot, escape(choice.headline), escape(choice.reason))
+        house.stdout.print(table, soft_wrap=False)
     else:
         house.stdout.print(text, markup=False, soft_wrap=True)
 

@@ -30,7 +30,8 @@ app = typer.Typer(
     add_completion=False,
 )
 console = Console(stderr=True, highlight=False)
-stdout = Console(highlight=False)
+# Lines are the reader's to wrap: a pipe or a log wants them whole.
+stdout = Console(highlight=False, soft_wrap=True)
 
 NewsletterOption = Annotated[
     str, typer.Option("--newsletter", "-n", help="Its key in config.toml; the first by default.")
@@ -134,8 +135,12 @@ def say(text: str) -> None:
 
 def answer(value: object) -> None:
     """One JSON object on one line of standard output."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, default=_told) + "\n")
     sys.stdout.flush()
+
+
+def _told(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def plain(value: object) -> Any:

@@ -1,7 +1,6 @@
 """`worldbrief subscriber …` and `worldbrief consent …`: the people, through their own front door."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,13 +8,11 @@ import typer
 import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, House, JSONOption, NewsletterOption
-from newsletter.cli.progress import bar
 from newsletter.config import Newsletter
-from newsletter.errors import FeedError
-from subscribers import Address, Evidence, Imported, ImportJob, SuppressionReason
+from subscribers import Address, Evidence, ImportJob, SuppressionReason
 
 subscriber = typer.Typer(
-    help="Subscribers: import, show, unsubscribe, suppress.", no_args_is_help=True, rich_markup_mode=None
+    help="Subscribers: import, export, undo, show, unsubscribe, suppress.", no_args_is_help=True, rich_markup_mode=None
 )
 consent = typer.Typer(help="The consent ledger.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -31,32 +28,6 @@ def import_job(paper: Newsletter, file: str, by: str, now: datetime) -> ImportJo
     """An import into a newsletter, whose own wording its rows may name by digest."""
     wordings = (paper.wording.replace("{name}", paper.name),)
     return ImportJob(file=file, newsletter=paper.key, language=paper.language, by=by, now=now, wordings=wordings)
-
-
-@subscriber.command("import")
-def import_file(
-    file: Annotated[
-        Path, typer.Argument(help="CSV, UTF-8: email, consent_at, consent_source, consent_wording, consent_method.")
-    ],
-    newsletter: NewsletterOption = "",
-    by: ByOption = "cli",
-    *,
-    as_json: JSONOption = False,
-) -> None:
-    """Import subscribers. Rows without consent evidence are stored but never mailed; suppression always wins."""
-    with house.opened() as one:
-        paper = one.newsletter(newsletter)
-        job = import_job(paper, file.name, by, house.clock())
-        try:
-            with file.open("rb") as lines, bar("importing") as advance:
-                imported = subscribers.import_csv(
-                    one.database.transaction, keys(one), lines, job, lambda rows: advance(rows, None)
-                )
-        except OSError as error:
-            raise FeedError(str(file), error.strerror or str(error)) from error
-    _tell(imported, file, as_json=as_json)
-    if imported.refused:
-        raise typer.Exit(1)
 
 
 @subscriber.command()
@@ -129,14 +100,3 @@ def verify(*, as_json: JSONOption = False) -> None:
         house.stdout.print("the ledger verifies" if verdict.ok else "the ledger does NOT verify")
     if not verdict.ok:
         raise typer.Exit(1)
-
-
-def _tell(imported: Imported, file: Path, *, as_json: bool) -> None:
-    if as_json:
-        house.answer(imported)
-        return
-    parts = ("imported", "unchanged", "unknown", "suppressed")
-    counts = ", ".join(f"{getattr(imported, part)} {part}" for part in parts)
-    house.stdout.print(f"{file.name}: {imported.rows} rows: {counts}, {len(imported.refused)} refused", markup=False)
-    for refused in imported.refused:
-        house.stdout.print(f"  line {refused.row}: {refused.reason}", markup=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from newsletter.cli import house
@@ -104,12 +105,14 @@ def list_stories(
             _row(story, as_json=True)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("story", "published", "kind", "section", "headline", "outlet"):
+    for column in ("story", "published", "section", "headline"):
         table.add_column(column, no_wrap=column != "headline", overflow="fold")
     for story in stories:
-        table.add_row(story.key, _moment(story.published_at), story.kind, story.section, story.headline, story.outlet)
+        place = story.section or story.kind
+        told = f"{story.headline} ({story.outlet})" if story.outlet else story.headline
+        table.add_row(story.key, _moment(story.published_at), place, escape(told))
     if stories:
-        house.stdout.print(table)
+        house.stdout.print(table, soft_wrap=False)
     else:
         empty = "The bank is empty: `worldbrief story pull PLACE` fills it."
         house.stdout.print(f"No story has the words “{text}”." if text else empty, markup=False)

@@ -9,18 +9,18 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from newsletter.config import Config
 from newsletter.database import Database
 from newsletter.delivery import relay
 from newsletter.delivery.intake import Errand, Hold, Intake
 from newsletter.delivery.ledger import Accounts, MailingId
-from newsletter.delivery.outcome import Scope
+from newsletter.delivery.outcome import Phase, Scope
 from newsletter.delivery.relay import Connection, RelayRefused, RelayUnreachable
 from newsletter.errors import DatabaseError, MessageError, RelayError
 from newsletter.rendering import letter
@@ -32,11 +32,14 @@ CLAIMS_PER_LANE: Final = 4
 MOST_CLAIMS: Final = 200
 LEAST_TRIES: Final = 3
 LONGEST_PAUSE_SECONDS: Final = 30.0
+# How long a letter in flight may still take, short of its dot, once the sender is told to stop.
+GRACE_SECONDS: Final = 2.0
 # Failures in a row after which a pause is as long as it gets.
 MANY: Final = 10
 PROGRESS_SECONDS: Final = 0.25
 
 
+T = TypeVar("T")
 log = logging.getLogger("world_brief.worker")
 
 
@@ -130,8 +133,9 @@ class _Lane:
 
         envelope = written.envelope
         try:
-            connection = await self._connected()
-            result = await connection.submit(envelope.mail_from, envelope.rcpt_to, written.message, before_dot)
+            connection = await self._unless_stopped(self._connected())
+            offer = connection.submit(envelope.mail_from, envelope.rcpt_to, written.message, before_dot)
+            result = await self._unless_stopped(offer)
         except (RelayRefused, RelayUnreachable) as error:
             self._intake.hand_back([errand])
             self._failed(errand, str(error), hopeless=_hopeless(error))
@@ -145,6 +149,21 @@ class _Lane:
         else:
             self._failures = 0
             self._health.good()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for the relay; once told to stop only for a moment, but for as long as it takes behind a dot."""
+        task = asyncio.ensure_future(work)
+        stopped = 0.0
+        while not task.done():
+            await asyncio.wait({task}, timeout=GRACE_SECONDS / 4)
+            stopped = stopped or (time.monotonic() if self._job.stop.is_set() else 0.0)
+            in_doubt = self._connection is not None and self._connection.phase is Phase.DOT
+            if stopped and not in_doubt and time.monotonic() - stopped > GRACE_SECONDS:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                raise _Withheld
+        return task.result()
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -1,6 +1,7 @@
 """The sender against a real SMTP relay that behaves, and against ones that do not."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -135,6 +136,22 @@ def test_who_leaves_while_a_slow_relay_keeps_the_claimed_letters_waiting_gets_no
         accounts = work(database, config, Clock(now, FAST), mailing)
     assert (accounts.accepted, accounts.dropped) == (3, 1)
     assert address(3) not in arrivals(box)
+
+
+@once
+def test_a_stop_does_not_wait_for_a_relay_that_says_nothing(database: Database, now: datetime) -> None:
+    with running(Postbox(script=at(Stage.RCPT, Act.HANG))) as box:
+        config = make_config(box.port)
+        mailing = sending(database, config, 5, now)
+        stop = threading.Event()
+        timer = threading.Timer(0.3, stop.set)
+        timer.start()
+        began = time.monotonic()
+        work(database, config, Clock(now), mailing, stop=stop)
+        timer.join()
+    # The relay may take five minutes for an answer; the bound here is a broken promise, not a speed.
+    assert time.monotonic() - began < config.relay.command_timeout_seconds / 5
+    assert counts(database, mailing) == {"waiting": 5}
 
 
 @once

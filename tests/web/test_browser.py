@@ -30,7 +30,8 @@ SMALL = f"""() => [...document.querySelectorAll({TARGETS!r})]
     .filter(one => one.getBoundingClientRect().height < 24).map(one => one.outerHTML)"""
 
 
-@pytest.fixture(scope="session")
+# Playwright's own loop runs in this thread until it is closed, so it may not outlive the tests of this file.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for all of these tests."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
