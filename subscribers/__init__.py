@@ -59,11 +59,12 @@ from subscribers.registry import EndReason, State, Subscription
 from subscribers.rehearsal import Rehearsal, Sample, rehearse
 from subscribers.requests import RequestState, prune
 from subscribers.triggers import ledger_triggers
-from subscribers.undo import Taking, Undone, undo
+from subscribers.undo import UNDO_DAYS, Taking, Undone, undo
 
 __all__ = [
     "AUDIENCE_RULE",
     "LOADERS",
+    "UNDO_DAYS",
     "Address",
     "Audience",
     "Batch",

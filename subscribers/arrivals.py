@@ -22,6 +22,8 @@ _ENDINGS: Final = {
     Standing.COMPLAINED: (Kind.WITHDRAWN, EndReason.COMPLAINED),
     Standing.BLOCKED: (Kind.SUPPRESSED, EndReason.SUPPRESSED),
 }
+# Stands for evidence that is packed already, which nobody reads again.
+_PACKED: Final = Evidence(method="import")
 _SUPPRESSIONS: Final = {Standing.COMPLAINED: "complained", Standing.BLOCKED: "desk"}
 _STATES: Final = {Fate.IMPORTED: State.ACTIVE, Fate.UNKNOWN: State.UNKNOWN, Fate.ENDED: State.ENDED}
 
@@ -92,15 +94,15 @@ def _events(keys: Keys, one: Change, made: Seals | None, job: ImportJob) -> Iter
     proved = one.fate is Fate.IMPORTED
     subject = made.subject if made else one.holding.subject if one.holding else b""
     if one.holding is None or one.holding.subscription is None or proved:
+        ready = made.evidence if made and made.proved is proved else None
         event = Event(
             subject=subject,
             newsletter=job.newsletter,
             kind=Kind.IMPORTED if proved else Kind.IMPORTED_WITHOUT_EVIDENCE,
             actor=Actor.DESK,
             wording=one.draft.proof.digest if one.draft.proof and proved else "",
-            evidence=drafts.evidence_of(one.draft, job, proved=proved),
+            evidence=_PACKED if ready else drafts.evidence_of(one.draft, job, proved=proved),
         )
-        ready = made.evidence if made and made.proved is proved else None
         yield event, ready or consent.pack(keys, event.evidence, job.now, keys.box(subject))
     if one.fate is Fate.ENDED and not _has_ended(one):
         event = _ending(one, subject, job)

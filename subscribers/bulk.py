@@ -3,10 +3,10 @@
 Constraints and triggers hold as for any other row; only SQLAlchemy's own work on each value is left out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Row, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
@@ -28,6 +28,17 @@ def insert(session: Session, table: Table, columns: Sequence[str], rows: Sequenc
     marks = ", ".join([mark] * len(columns))
     if rows:
         connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(rows))  # noqa: S608
+
+
+def among(session: Session, statement: str, values: Collection[bytes], *before: object) -> Sequence[Row[Any]]:
+    """The rows of a query that ends in `IN` or `= ANY`, as `{among}`; other values stand `{}` before it."""
+    connection = session.connection()
+    if not values:
+        return ()
+    if connection.dialect.name == "postgresql":
+        return connection.exec_driver_sql(statement.format("%s", among="= ANY(%s)"), (*before, list(values))).all()
+    marks = ", ".join("?" * len(values))
+    return connection.exec_driver_sql(statement.format("?", among=f"IN ({marks})"), (*before, *values)).all()
 
 
 def reserve(session: Session, table: Table, count: int) -> Sequence[int]:

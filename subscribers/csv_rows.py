@@ -9,16 +9,14 @@ import csv
 import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_ROW_BYTES: Final = 65_536
 MAX_ROW_LINES: Final = 100
 DELIMITERS: Final = ",;\t"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvRow:
+class CsvRow(NamedTuple):
     """The fields of a row and the line of the file it starts on; `refused` says why there are none."""
 
     line: int
@@ -26,8 +24,7 @@ class CsvRow:
     refused: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     number: int
     data: bytes
 

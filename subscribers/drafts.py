@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_network
+from sys import intern
 from typing import Final, NamedTuple
 
 from subscribers import consent
@@ -18,7 +20,7 @@ from subscribers.evidence import Evidence, digest
 from subscribers.keyring import SUBJECT_BYTES, Keys, Sealed
 from subscribers.loaders import CSV, EVIDENCE_COLUMNS, LEAVING, OWN, Plan, Standing
 
-SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
+_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 # Subjects of one batch begin alike, so that they stand side by side in every index: a million that stand anywhere
 # cost as many reads and writes of pages. What is left is as many bits of chance as an id needs within a batch.
 COMMON_BYTES: Final = 8
@@ -62,7 +64,17 @@ class Proof(NamedTuple):
 
     @property
     def digest(self) -> str:
-        return self.wording.lower() if SHA256.fullmatch(self.wording) else digest(self.wording)
+        return _digest(self.wording)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the words themselves came with the row."""
+        return _digest(self.wording) != self.wording.lower()
+
+
+@lru_cache(maxsize=1_024)
+def _digest(wording: str) -> str:
+    return wording.lower() if _SHA256.fullmatch(wording) else digest(wording)
 
 
 class Seals(NamedTuple):
@@ -107,7 +119,7 @@ def draft(keys: Keys, plan: Plan, job: ImportJob, rows: Sequence[CsvRow], *, sea
             drafted.refused.append(RefusedRow(row=row.line, reason=str(error)))
             continue
         if sealing and one.standing not in LEAVING:
-            proved = one.proof is not None and (one.proof.digest in named or not SHA256.fullmatch(one.proof.wording))
+            proved = one.proof is not None and (one.proof.is_text or one.proof.digest in named)
             one = one._replace(seals=seal(keys, one, job, proved=proved, common=common))
         drafted.drafts.append(one)
     return drafted
@@ -145,7 +157,7 @@ def _draft(keys: Keys, plan: Plan, job: ImportJob, row: CsvRow) -> Draft:
     # More fields than names means that we cannot tell which value is which.
     if len(fields) > plan.width and any(fields[plan.width :]):
         raise ValueError(f"has {len(fields)} fields, the header {plan.width}")
-    if plan.loader is CSV:
+    if plan.loader == CSV:
         address = Address.parse(fields[plan.email] if plan.email < len(fields) else "")
         proof = _own_proof(plan, fields, job)
         return Draft(row.line, keys.fingerprint(address), address.text, Standing.SUBSCRIBED, None, proof, None)
@@ -176,11 +188,12 @@ def _own_proof(plan: Plan, fields: Sequence[str], job: ImportJob) -> Proof | Non
 def _proof(found: Sequence[str], job: ImportJob) -> Proof | None:
     given, source, wording, method = found
     moment = _moment(given, job)
-    return None if moment is None else Proof(moment, source, wording, method)
+    # Most rows of a file say the same; each should be kept and compared once.
+    return None if moment is None else Proof(moment, intern(source), intern(wording), intern(method))
 
 
 def _foreign_proof(plan: Plan, values: dict[str, str], job: ImportJob) -> Proof | None:
-    if plan.loader is OWN:
+    if plan.loader == OWN:
         found = [values.get(name, "").strip() for name in EVIDENCE_COLUMNS]
         return _proof(found, job) if all(found) else None
     for witness in plan.loader.witnesses if job.shown else ():

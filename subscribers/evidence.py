@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from subscribers.instants import to_text
 
 SALT_BYTES: Final = 32
 GENESIS: Final = bytes(32)
+_HASH_LENGTH: Final = (32).to_bytes(8, "big")
+_BEFORE: Final = b"wb/entry/v1" + _HASH_LENGTH
 # The encoder's own way to write a string; an import writes millions.
 _text: Final = json.encoder.encode_basestring
 
@@ -66,8 +68,7 @@ class Evidence:
 _EVIDENCE: Final = tuple(field.name for field in fields(Evidence))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """Something to be appended to the ledger. `wording` and `form` are SHA-256 digests in hex, or empty."""
 
     subject: bytes
@@ -119,9 +120,9 @@ def commitment(payload_bytes: bytes) -> bytes:
 
 
 def entry(previous: bytes, header_bytes: bytes, committed: bytes) -> bytes:
-    """The hash that binds an event to every one before it."""
-    parts = _prefixed(previous) + _prefixed(header_bytes) + _prefixed(committed)
-    return hashlib.sha256(b"wb/entry/v1" + parts).digest()
+    """The hash that binds an event to every one before it: header and both hashes, each after its length."""
+    length = len(header_bytes).to_bytes(8, "big")
+    return hashlib.sha256(_BEFORE + previous + length + header_bytes + _HASH_LENGTH + committed).digest()
 
 
 def _prefixed(data: bytes) -> bytes:

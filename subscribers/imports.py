@@ -17,7 +17,7 @@ from sqlmodel import Session
 from subscribers import arrivals, batches, consent, csv_rows, loaders, registry, workshop
 from subscribers.batches import Counts, NewBatch
 from subscribers.csv_rows import CsvRow
-from subscribers.drafts import SHA256, Draft, Drafted, ImportJob, RefusedRow
+from subscribers.drafts import Draft, Drafted, ImportJob, RefusedRow
 from subscribers.errors import ImportRefused
 from subscribers.evidence import digest
 from subscribers.keyring import Keys
@@ -125,7 +125,7 @@ def look_up(session: Session, rows: Sequence[Draft], job: ImportJob) -> Known:
     fingerprints = {one.fingerprint for one in rows}
     texts = texts_of(rows)
     own = {digest(text) for text in texts}
-    named = {one.proof.wording.lower() for one in rows if one.proof and SHA256.fullmatch(one.proof.wording)}
+    named = {one.proof.digest for one in rows if one.proof and not one.proof.is_text}
     holdings = registry.holdings(session, fingerprints, job.newsletter)
     leaving = {one.fingerprint for one in rows if one.standing in LEAVING}
     resting = {one.authorised_by for mark, one in holdings.items() if mark in leaving and one.authorised_by}
@@ -139,7 +139,7 @@ def look_up(session: Session, rows: Sequence[Draft], job: ImportJob) -> Known:
 
 def texts_of(rows: Iterable[Draft]) -> set[str]:
     """The wordings that rows bring with them."""
-    return {one.proof.wording for one in rows if one.proof and not SHA256.fullmatch(one.proof.wording)}
+    return {one.proof.wording for one in rows if one.proof and one.proof.is_text}
 
 
 def _new_batch(plan: Plan, job: ImportJob) -> NewBatch:

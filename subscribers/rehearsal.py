@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from subscribers import imports
 from subscribers.batches import Counts
-from subscribers.drafts import SHA256, Draft, ImportJob, RefusedRow, draft
+from subscribers.drafts import Draft, ImportJob, RefusedRow, draft
 from subscribers.imports import BATCH, Imported
 from subscribers.keyring import Keys
 from subscribers.loaders import Standing
@@ -132,6 +132,6 @@ def _reason(one: Draft, fate: Fate, known: Known) -> str:
 def _lacking(one: Draft) -> str:
     if one.standing is Standing.UNCONFIRMED:
         return "never confirmed there"
-    if one.proof and SHA256.fullmatch(one.proof.wording):
+    if one.proof and not one.proof.is_text:
         return "nobody has the wording of this digest"
     return "no complete evidence of consent"
