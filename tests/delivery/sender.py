@@ -1,18 +1,18 @@
-"""A sender in a process of its own, to be killed: `python -m tests.delivery.sender DATABASE_URL RELAY_PORT MAILING`."""
+"""A sender in a process of its own, to be killed: `python -m tests.delivery.sender DATABASE_URL RELAY_PORT MAILING NOW`."""
 
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import datetime
 
 from newsletter.database import Database
 from newsletter.delivery import worker
 from newsletter.delivery.ledger import MailingId
 from newsletter.delivery.worker import Work
-from tests.delivery.newsroom import VAULT, make_config
+from tests.delivery.newsroom import VAULT, Clock, make_config
 
 
-def main(url: str, port: str, mailing: str) -> None:
-    """Work one mailing off."""
+def main(url: str, port: str, mailing: str, now: str) -> None:
+    """Work one mailing off, as if it were that moment."""
     job = Work(
         database=Database(url),
         config=make_config(int(port), chunk_size=50),
@@ -21,7 +21,7 @@ def main(url: str, port: str, mailing: str) -> None:
         until_done=True,
         stop=threading.Event(),
     )
-    worker.work(job, lambda: datetime.now(UTC))
+    worker.work(job, Clock(datetime.fromisoformat(now)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import subscribers
@@ -24,8 +24,8 @@ KILLS = {"sqlite": 3, "postgresql": 1}
 CONNECTIONS = make_config().relay.connections
 
 
-def _sender(database: Database, port: int, mailing: MailingId) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "tests.delivery.sender", database.url, str(port), str(mailing)]
+def _sender(database: Database, port: int, mailing: MailingId, now: datetime) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "tests.delivery.sender", database.url, str(port), str(mailing), now.isoformat()]
     return subprocess.Popen(command, cwd=ROOT)
 
 
@@ -40,33 +40,34 @@ def _kill_after(box: Postbox, process: "subprocess.Popen[bytes]", letters: int, 
     process.wait()
 
 
-def _listed(database: Database, mailing: MailingId) -> list[str]:
+def _listed(database: Database, mailing: MailingId, now: datetime) -> list[str]:
     """The addresses of the letters listed as uncertain."""
     with database.snapshot() as session:
         ids = [line.recipient for line in ledger.uncertain(session, mailing)]
-        found = subscribers.recipients(session, KEYS, ids, NEWSLETTER.key, datetime.now(UTC))
+        found = subscribers.recipients(session, KEYS, ids, NEWSLETTER.key, now)
     return [person.address for person in (found[one] for one in ids) if isinstance(person, subscribers.Recipient)]
 
 
-def test_a_killed_sender_loses_nothing_and_doubles_at_most_what_was_in_flight(database: Database) -> None:
+def test_a_killed_sender_loses_nothing_and_doubles_at_most_what_was_in_flight(
+    database: Database, now: datetime
+) -> None:
     chance = random.Random(20261123)
-    now = datetime.now(UTC)
     kills = KILLS[database.dialect]
     with running(Postbox()) as box:
         mailing = sending(database, make_config(chunk_size=50), READERS, now)
         for n in range(kills):
-            process = _sender(database, box.port, mailing)
+            process = _sender(database, box.port, mailing, now)
             _kill_after(box, process, chance.randrange(5, 40), chance.random() * 0.004)
             tally = counts(database, mailing)
             assert sum(tally.values()) == READERS
             assert tally["accepted"] < READERS, "it was killed in mid-mailing"
-            assert len(_listed(database, mailing)) <= CONNECTIONS * n
-        process = _sender(database, box.port, mailing)
+            assert len(_listed(database, mailing, now)) <= CONNECTIONS * n
+        process = _sender(database, box.port, mailing, now)
         assert process.wait(timeout=60) == 0
     with database.snapshot() as session:
         assert ledger.accounts(session, mailing) == Accounts(due=READERS, accepted=READERS)
     assert state(database, now) is State.SENT
-    _check_the_inbox(box, _listed(database, mailing), kills)
+    _check_the_inbox(box, _listed(database, mailing, now), kills)
 
 
 def _check_the_inbox(box: Postbox, listed: list[str], kills: int) -> None:
