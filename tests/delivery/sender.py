@@ -1,4 +1,4 @@
-"""A sender in a process of its own, to be killed: `python -m tests.delivery.sender DATABASE_URL RELAY_PORT MAILING NOW`."""
+"""A sender of its own, to be killed: `python -m tests.delivery.sender DATABASE_URL RELAY_PORT MAILING NOW`."""
 
 import sys
 import threading
