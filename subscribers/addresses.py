@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final, Self
 
 from email_validator import EmailNotValidError, validate_email
+from email_validator.rfc_constants import CASE_INSENSITIVE_MAILBOX_NAMES
 
 from subscribers.errors import InvalidAddress
 
@@ -80,7 +81,8 @@ class Address:
 def _parts(typed: str) -> tuple[str, str]:
     """Local part and domain. Of a list of people most share a domain, which is then looked at once."""
     local, _, domain = typed.rpartition("@")
-    if len(local) <= MAX_LOCAL_OCTETS and _PLAIN.fullmatch(local):
+    ordinary = len(local) <= MAX_LOCAL_OCTETS and local.lower() not in CASE_INSENSITIVE_MAILBOX_NAMES
+    if ordinary and _PLAIN.fullmatch(local):
         return local, _domain(domain)
     return _validated(typed)
 

@@ -88,7 +88,8 @@ def _exported(keys: Keys, row: Row[Any], given: Recorded | None) -> Exported:
         since=to_text(from_ms(row.changed_at)),
         consent_kind=str(given.kind) if given else "",
         consent_at=evidence.get("given_at", evidence.get("at", "")),
-        consent_source=evidence.get("source", ""),
+        # A sign-up of our own is witnessed by the ledger.
+        consent_source=evidence.get("source", f"World Brief, consent event {given.seq}" if given else ""),
         consent_wording=given.wording if given else "",
         consent_method=evidence.get("method", ""),
     )

@@ -12,7 +12,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Final
 
 from subscribers.consent import Packed
@@ -50,10 +50,16 @@ class Drafting:
         yield from self._with_help()
 
     def close(self) -> None:
-        """Let the helper go."""
+        """Let the helper go, alive or dead."""
         if self._helper:
             self._helper.kill()
+            if self._helper.stdin:
+                # What was not written yet is of no use any more.
+                with suppress(OSError):
+                    self._helper.stdin.close()
+                self._helper.stdin = None
             self._helper.communicate()
+        self._helper = None
 
     def _here(self, rows: list[CsvRow]) -> Drafted:
         return draft(self._keys, self._plan, self._job, rows, sealing=self._sealing)
@@ -93,23 +99,15 @@ class Drafting:
                 self._helper.stdin.write(data)
                 self._helper.stdin.flush()
             except OSError:
-                self._lose()
+                self.close()
 
     def _receive(self) -> Drafted | None:
         if self._helper and self._helper.stdout:
             try:
                 return _drafted(marshal.load(self._helper.stdout))  # noqa: S302 -- written by our own child
             except (EOFError, OSError, ValueError, TypeError):
-                self._lose()
+                self.close()
         return None
-
-    def _lose(self) -> None:
-        if self._helper:
-            self._helper.kill()
-            # Its pipe may be broken; what was not written to it is of no use any more.
-            self._helper.stdin = None
-            self._helper.communicate()
-        self._helper = None
 
 
 @contextmanager

@@ -15,10 +15,7 @@ __all__ = ["app", "main"]
 
 app.add_typer(story.app, name="story")
 app.add_typer(edition.app, name="edition")
-app.add_typer(people.subscriber, name="subscriber")
-people.subscriber.command("import")(transfers.import_file)
-for transfer in (transfers.imports, transfers.undo, transfers.export):
-    people.subscriber.command(transfer.__name__)(transfer)
+app.add_typer(transfers.subscriber, name="subscriber")
 app.add_typer(people.consent, name="consent")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(service.account, name="account")

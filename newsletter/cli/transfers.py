@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, Final, TextIO
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, JSONOption, NewsletterOption
-from newsletter.cli.people import import_job, keys
+from newsletter.cli.people import import_job, keys, subscriber
 from newsletter.cli.progress import bar
 from newsletter.errors import FeedError
-from subscribers import Exported, Imported, Rehearsal, Sample, Taking
+from subscribers import Exported, Imported, Rehearsal, Taking
+
+__all__ = ["subscriber"]
 
 PARTS: Final = ("imported", "unchanged", "unknown", "suppressed", "ended")
 WOULD: Final = {
@@ -48,6 +48,7 @@ DryRunOption = Annotated[
 ]
 
 
+@subscriber.command("import")
 def import_file(
     file: Annotated[
         Path,
@@ -85,6 +86,7 @@ def import_file(
         raise typer.Exit(1)
 
 
+@subscriber.command()
 def imports(*, as_json: JSONOption = False) -> None:
     """List the imports, newest first: what each file brought, and whether it was undone."""
     with house.opened() as one, one.database.snapshot() as session:
@@ -93,18 +95,19 @@ def imports(*, as_json: JSONOption = False) -> None:
         for batch in made:
             house.answer(batch)
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("import", "newsletter", "file", "by", "started", "rows", *PARTS, "refused", "state"):
-        table.add_column(name, justify="right" if name in {"import", "rows", "refused", *PARTS} else "left")
     for batch in made:
-        state = "whole" if batch.finished_at else "interrupted"
-        state = f"undone {batch.undone_at:%Y-%m-%d} by {batch.undone_by}" if batch.undone_at else state
-        counts = (getattr(batch.counts, part) for part in ("rows", *PARTS, "refused"))
-        who = (str(batch.id), batch.newsletter, batch.file, batch.by, f"{batch.started_at:%Y-%m-%d %H:%M}")
-        table.add_row(*(escape(cell) for cell in who), *(f"{count:,}" for count in counts), escape(state))
-    house.stdout.print(table if made else "nothing was imported yet", soft_wrap=False)
+        state = "" if batch.finished_at else ", interrupted"
+        state = f", undone {batch.undone_at:%Y-%m-%d} by {batch.undone_by}" if batch.undone_at else state
+        counts = {part: getattr(batch.counts, part) for part in (*PARTS, "refused")}
+        told = ", ".join(f"{count:,} {part}" for part, count in counts.items() if count)
+        when = f"{batch.started_at:%Y-%m-%d %H:%M} by {batch.by}"
+        rows = f"{batch.counts.rows:,} rows: {told or 'nothing'}"
+        house.stdout.print(f"{batch.id}  {when}  {batch.file} to {batch.newsletter}, {rows}{state}", markup=False)
+    if not made:
+        house.stdout.print("nothing was imported yet")
 
 
+@subscriber.command()
 def undo(
     batch: Annotated[int, typer.Argument(help="Its number, from `worldbrief subscriber imports`.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for the consent ledger.")] = "",
@@ -126,6 +129,7 @@ def undo(
     )
 
 
+@subscriber.command()
 def export(
     newsletter: NewsletterOption = "",
     out: Annotated[
@@ -217,25 +221,15 @@ def _tell_rehearsal(found: Rehearsal, file: Path, *, as_json: bool) -> None:
         samples = {name: [house.plain(one) for one in rows] for name, rows in found.samples.items()}
         house.answer({**house.plain(outcome), "dry_run": True, "loader": found.loader, "samples": samples})
         return
-    table = Table(box=None, pad_edge=False, title=f"{file.name}, read as {found.loader}: nothing was written")
-    table.add_column("rows", justify="right")
-    for name in ("what", "for instance", "why"):
-        table.add_column(name)
+    house.stdout.print(f"{file.name}, read as {found.loader}: nothing was written", markup=False)
     for part, what in WOULD.items():
-        count, rows = getattr(outcome, part), found.samples.get(part, ())
-        table.add_row(f"{count:,}", what, *(_sample(rows[0]) if rows else ("", "")))
-        for row in rows[1:]:
-            table.add_row("", "", *_sample(row))
-    refused = outcome.refused
-    table.add_row(f"{len(refused):,}", "would be refused", "", "")
-    for one in refused:
-        table.add_row("", "", f"line {one.row}", escape(one.reason))
-    house.stdout.print(table, soft_wrap=False)
+        house.stdout.print(f"{getattr(outcome, part):>11,}  {what}", markup=False)
+        for one in found.samples.get(part, ()):
+            house.stdout.print(f"{'':13}line {one.row}: {one.address}: {one.reason}", markup=False)
+    house.stdout.print(f"{len(outcome.refused):>11,}  would be refused", markup=False)
+    for refused in outcome.refused:
+        house.stdout.print(f"{'':13}line {refused.row}: {refused.reason}", markup=False)
 
 
 def _json(row: Exported) -> str:
     return json.dumps(house.plain(row), ensure_ascii=False) + "\n"
-
-
-def _sample(one: Sample) -> tuple[str, str]:
-    return f"line {one.row}, {escape(one.address)}", escape(one.reason)
