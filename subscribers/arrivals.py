@@ -1,6 +1,6 @@
 """Writing what an import decided: people, events, subscriptions and suppressions of one batch, in one transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sqlmodel import Session
@@ -89,24 +89,27 @@ def _subscription(one: Change, person: int, seq: int) -> NewSubscription:
     )
 
 
-def _events(keys: Keys, one: Change, made: Seals | None, job: ImportJob) -> Iterator[tuple[Event, Packed]]:
+def _events(keys: Keys, one: Change, made: Seals | None, job: ImportJob) -> list[tuple[Event, Packed]]:
     """What the ledger is told: how a row came in, and that its person had left, where that is so."""
-    proved = one.fate is Fate.IMPORTED
-    subject = made.subject if made else one.holding.subject if one.holding else b""
-    if one.holding is None or one.holding.subscription is None or proved:
+    draft, fate, holding = one
+    proved = fate is Fate.IMPORTED
+    subject = made.subject if made else holding.subject if holding else b""
+    told: list[tuple[Event, Packed]] = []
+    if holding is None or holding.subscription is None or proved:
         ready = made.evidence if made and made.proved is proved else None
         event = Event(
             subject=subject,
             newsletter=job.newsletter,
             kind=Kind.IMPORTED if proved else Kind.IMPORTED_WITHOUT_EVIDENCE,
             actor=Actor.DESK,
-            wording=one.draft.proof.digest if one.draft.proof and proved else "",
-            evidence=_PACKED if ready else drafts.evidence_of(one.draft, job, proved=proved),
+            wording=draft.proof.digest if draft.proof and proved else "",
+            evidence=_PACKED if ready else drafts.evidence_of(draft, job, proved=proved),
         )
-        yield event, ready or consent.pack(keys, event.evidence, job.now, keys.box(subject))
-    if one.fate is Fate.ENDED and not _has_ended(one):
+        told.append((event, ready or consent.pack(keys, event.evidence, job.now, keys.box(subject))))
+    if fate is Fate.ENDED and not _has_ended(one):
         event = _ending(one, subject, job)
-        yield event, consent.pack(keys, event.evidence, job.now, keys.box(subject))
+        told.append((event, consent.pack(keys, event.evidence, job.now, keys.box(subject))))
+    return told
 
 
 def _ending(one: Change, subject: bytes, job: ImportJob) -> Event:

@@ -37,11 +37,13 @@ def read(lines: Iterable[bytes], seen: Callable[[bytes], object] = len) -> Itera
     source = _numbered(lines, seen)
     waiting: deque[_Line] = deque()
     delimiter = ""
-    while row := _gather(source, waiting):
-        delimiter = delimiter or _delimiter(row[0].data)
-        if len(row) == 1 and (plain := _plain(row[0].data, delimiter)):
-            yield CsvRow(line=row[0].number, fields=plain)
+    while line := (waiting.popleft() if waiting else next(source, None)):
+        delimiter = delimiter or _delimiter(line.data)
+        if plain := _plain(line.data, delimiter):
+            yield CsvRow(line.number, plain)
             continue
+        waiting.appendleft(line)
+        row = _gather(source, waiting)
         answer = _parse(row, delimiter)
         if answer and answer.refused:
             # A mark out of place may have drawn in lines that are rows of their own.
@@ -53,7 +55,7 @@ def read(lines: Iterable[bytes], seen: Callable[[bytes], object] = len) -> Itera
 def _plain(data: bytes, delimiter: str) -> tuple[str, ...]:
     """The fields of a row without anything special in it, as most are; nothing for what needs a closer look."""
     bare = data.rstrip(b"\r\n")
-    if not bare.strip() or len(data) > MAX_ROW_BYTES or b'"' in bare or b"\r" in bare or b"\0" in bare:
+    if b'"' in bare or b"\r" in bare or b"\0" in bare or len(data) > MAX_ROW_BYTES or not bare.strip():
         return ()
     try:
         return tuple(bare.decode().split(delimiter))
