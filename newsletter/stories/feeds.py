@@ -8,8 +8,10 @@ import calendar
 import html.entities
 import io
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from time import struct_time
 from typing import Any, Final
 from urllib.parse import urljoin
@@ -34,6 +36,22 @@ MOST_DEEP: Final = 200
 # The loose parser reads what is not well-formed; its time grows faster than the document.
 MOST_LOOSE: Final = 2_000_000
 MOST_HEADLINE: Final = 300
+FOREIGN_DATE: Final = re.compile(r"(\d{1,2})[ .-]+([^\W\d_]{3,12})\.?[ -]+(\d{4}[ ,]+\d{1,2}:\d{2}.*)")
+# Portuguese, Spanish, French, German and Italian, by how their months begin without accents.
+MONTHS: Final = (
+    (("jan", "ene", "gen"), "Jan"),
+    (("fev", "feb"), "Feb"),
+    (("mar", "mrz"), "Mar"),
+    (("abr", "avr", "apr"), "Apr"),
+    (("mai", "may", "mag"), "May"),
+    (("jun", "juin", "giu"), "Jun"),
+    (("jul", "juil", "lug"), "Jul"),
+    (("ago", "aou", "aug"), "Aug"),
+    (("set", "sep"), "Sep"),
+    (("out", "oct", "okt", "ott"), "Oct"),
+    (("nov",), "Nov"),
+    (("dez", "dec", "dic"), "Dec"),
+)
 POSSIBLE_YEARS: Final = range(1990, 2100)
 
 
@@ -168,7 +186,7 @@ def _entry(entry: dict[str, Any], *, source: str, outlet: str, base_url: str, la
     if not headline:
         raise StoryError("", "has no headline")
     url = canonical_url(_join(base_url, _get(entry, "feedburner_origlink") or _get(entry, "link")))
-    updated_at = _moment(dict.get(entry, "updated_parsed"))
+    updated_at = _moment(dict.get(entry, "updated_parsed")) or _foreign(_get(entry, "updated"))
     content = _contents(entry)
     lead = _blocks(_get(entry, "summary"), url or base_url)
     blocks = _blocks(content, url or base_url) or lead
@@ -185,7 +203,7 @@ def _entry(entry: dict[str, Any], *, source: str, outlet: str, base_url: str, la
         language=language_tag(_get(entry, "language")) or language,
         tags=_tags(entry),
         # RSS 1.0 and old Atom know one date, which feedparser takes for that of an update.
-        published_at=_moment(dict.get(entry, "published_parsed")) or updated_at,
+        published_at=_moment(dict.get(entry, "published_parsed")) or _foreign(_get(entry, "published")) or updated_at,
         updated_at=updated_at,
     )
 
@@ -228,6 +246,23 @@ def _moment(parsed: struct_time | None) -> datetime | None:
     except (ValueError, OverflowError, OSError, TypeError):
         return None
     return moment if moment and moment.year in POSSIBLE_YEARS else None
+
+
+def _foreign(text: str) -> datetime | None:
+    """A time in RFC 822's form but with the months of another language, as some publishers write it."""
+    found = FOREIGN_DATE.search(text)
+    if not found:
+        return None
+    folded = "".join(one for one in unicodedata.normalize("NFD", found[2].lower()) if one.isascii())
+    month = next((month for names, month in MONTHS if folded.startswith(names)), None)
+    if month is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(f"{found[1]} {month} {found[3]}")
+    except (ValueError, OverflowError, TypeError):
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment if moment.year in POSSIBLE_YEARS else None
 
 
 def _join(base_url: str, url: str) -> str:

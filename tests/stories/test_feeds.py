@@ -68,7 +68,9 @@ def test_an_item_without_a_headline_is_refused_by_name() -> None:
 
 def test_legacy_encodings_come_out_right() -> None:
     assert read(CORPUS / "windows-1251.xml").stories[0].headline == "Цитата #17703"
-    assert "simulações de 2º turno" in read(CORPUS / "uolNoticias.rss").stories[0].headline
+    first = read(CORPUS / "uolNoticias.rss").stories[0]
+    assert "simulações de 2º turno" in first.headline
+    assert first.published_at == datetime(2018, 9, 24, 22, 42, 40, tzinfo=UTC)
     assert read(CORPUS / "windows-1252-incorrect-prolog.xml").title == "Euro €"
 
 
@@ -189,7 +191,7 @@ def test_a_long_description_is_cut_at_a_sentence_while_the_body_keeps_it() -> No
     [
         ("Mon, 23 Nov 2026 04:00:00 GMT", datetime(2026, 11, 23, 4, tzinfo=UTC)),
         ("2026-11-23T04:00:00", datetime(2026, 11, 23, 4, tzinfo=UTC)),
-        ("Seg, 24 Set 2018 19:42:40 -0300", None),
+        ("Seg, 24 Set 2018 19:42:40 -0300", datetime(2018, 9, 24, 22, 42, 40, tzinfo=UTC)),
         ("Thu, 01 Jan 1970 00:00:00 GMT", None),
         ("9" * 5_000, None),
         ("Mon, 99 Nov 99999 99:99:99 +9999", None),
@@ -245,3 +247,24 @@ def test_a_damaged_document_is_stories_or_a_feed_error(file: Path, data: st.Data
     except FeedError:
         return
     assert all(story.headline for story in feed.stories)
+
+
+@pytest.mark.parametrize(
+    ("said", "month"),
+    [
+        ("Qua, 5 Fev 2026 07:00:00 -0300", 2),
+        ("miércoles, 5 de", None),
+        ("mer., 5 août 2026 07:00:00 +0200", 8),
+        ("mer., 5 juil. 2026 07:00:00 +0200", 7),
+        ("Mi, 5 Mär 2026 07:00:00 +0100", 3),
+        ("Mi, 5 Dez 2026 07:00:00", 12),
+        ("gio, 5 Giu 2026 07:00:00 +0200", 6),
+        ("5 Foo 2026 07:00:00", None),
+        ("99 Dez 2026 07:00:00", None),
+    ],
+)
+def test_a_date_with_another_languages_month_is_understood_or_none(said: str, month: int | None) -> None:
+    item = f"<item><title>One</title><link>https://worldbrief.test/1</link><pubDate>{said}</pubDate></item>"
+    data = f"<rss version='2.0'><channel><title>F</title>{item}</channel></rss>".encode()
+    [story] = feeds.parse(data, source="f.rss").stories
+    assert (story.published_at.month if story.published_at else None) == month
