@@ -15,6 +15,8 @@ NewsletterError
 ├─ RelayError(reason)                    also ConnectionError; the relay cannot be used at all: its leaves,
 │                                        RelayRefused and RelayUnreachable, stand in delivery/relay.py
 ├─ ReturnPathError                       also ValueError; no return path of ours; in delivery/returns.py
+├─ RuleError                             also ValueError; a rule for returned mail is wrong; in delivery/rules.py
+├─ PostboxError                          also OSError; the postbox cannot be opened; in postbox/server.py
 └─ AccountError(reason)                  a desk account or session is refused
 
 Messages are one line for a person. `subscribers` has its own tree, since it never imports this package.
