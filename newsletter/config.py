@@ -35,9 +35,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
-    """Where the rows live; an empty url is `worldbrief.db` in the home directory."""
+    """Where the rows live; an empty url is `worldbrief.db`, an empty keyring_url `keyring.db` in the home directory."""
 
     url: str = ""
+    keyring_url: str = ""
     busy_timeout_seconds: float = 10.0
 
 
@@ -203,6 +204,11 @@ class Config:
     def database_url(self) -> str:
         """The SQLAlchemy URL: the setting, or SQLite in the home directory."""
         return self.database.url or f"sqlite:///{self.home / 'worldbrief.db'}"
+
+    @property
+    def keyring_url(self) -> str:
+        """The SQLAlchemy URL of the keyring: the setting, or a SQLite file of its own in the home directory."""
+        return self.database.keyring_url or f"sqlite:///{self.home / 'keyring.db'}"
 
 
 # Told by the environment alone, since they say where the file and the data are; and the secrets' own names.

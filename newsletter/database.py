@@ -55,11 +55,14 @@ class Moment(TypeDecorator[datetime]):
 
 
 class Database:
-    """One engine. `transaction()` to write, `snapshot()` to read; both yield a session that lives no longer."""
+    """One engine. `transaction()` to write, `snapshot()` to read; both yield a session that lives no longer.
 
-    def __init__(self, url: str, *, busy_timeout_seconds: float = 10.0) -> None:
+    `durable` has SQLite wait for the disk at every commit: what is kept then outlives a loss of power, too.
+    """
+
+    def __init__(self, url: str, *, busy_timeout_seconds: float = 10.0, durable: bool = False) -> None:
         self.url = url
-        self.engine = _engine(url, busy_timeout_seconds)
+        self.engine = _engine(url, busy_timeout_seconds, "FULL" if durable else "NORMAL")
 
     @property
     def dialect(self) -> str:
@@ -117,7 +120,7 @@ def upsert(session: Session, table: Any) -> Any:
     return (postgresql.insert if name == "postgresql" else sqlite.insert)(table)
 
 
-def _engine(url: str, busy_timeout_seconds: float) -> Engine:
+def _engine(url: str, busy_timeout_seconds: float, synchronous: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.drivername in {"postgresql", "postgres"}:
@@ -132,18 +135,18 @@ def _engine(url: str, busy_timeout_seconds: float) -> Engine:
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError, ValueError) as error:
         raise DatabaseError(f"the database URL cannot be used: {error}") from error
     if engine.dialect.name == "sqlite":
-        _pragmas(engine, busy_timeout_seconds)
+        _pragmas(engine, busy_timeout_seconds, synchronous)
     return engine
 
 
-def _pragmas(engine: Engine, busy_timeout_seconds: float) -> None:
+def _pragmas(engine: Engine, busy_timeout_seconds: float, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         for pragma in (
             f"busy_timeout={int(busy_timeout_seconds * 1000)}",
             "journal_mode=WAL",
-            "synchronous=NORMAL",
+            f"synchronous={synchronous}",
             "foreign_keys=ON",
             "trusted_schema=OFF",
             "secure_delete=ON",

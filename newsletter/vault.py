@@ -9,12 +9,14 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+import subscribers
 from newsletter.errors import SecretError
 
 MASTER_BYTES: Final = 32
@@ -22,12 +24,18 @@ MASTER_FILE: Final = "secret.key"
 RELAY_PASSWORD_FILE: Final = "relay.password"  # noqa: S105 -- a file's name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Vault:
-    """The master secret and the relay's password; neither is ever shown."""
+    """The master secret, the relay's password and the keyring of the people; none is ever shown."""
 
     master: bytes = field(repr=False)
     relay_password: str = field(default="", repr=False)
+    ring: subscribers.Keyring | None = field(default=None, repr=False)
+
+    @cached_property
+    def keys(self) -> subscribers.Keys:
+        """The keys of the people's room."""
+        return subscribers.Keys(self.derive("subscribers/1"), ring=self.ring)
 
     def derive(self, label: str) -> bytes:
         """The 32-byte key for one purpose, such as "subscribers/1" or "returns/1"."""

@@ -8,11 +8,7 @@ alone. This is the only door. Functions take a session and never commit; those t
 from subscribers.addresses import Address
 from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, opens, recipients
 from subscribers.audit import Broken, Verdict, verify
-from subscribers.batches import Batch, Counts
-from subscribers.batches import listing as imports_made
-from subscribers.consent import Recorded, lock
 from subscribers.dossier import Dossier, SignupView, show
-from subscribers.drafts import ImportJob, RefusedRow
 from subscribers.errors import (
     BrokenChain,
     ExpiredToken,
@@ -24,12 +20,11 @@ from subscribers.errors import (
     UndoRefused,
     UnreadableSeal,
 )
-from subscribers.evidence import Evidence, Kind
-from subscribers.exports import Exported, export
-from subscribers.exports import lines as csv_lines
-from subscribers.imports import Imported, import_csv
-from subscribers.keyring import Keys
-from subscribers.loaders import LOADERS
+from subscribers.keyring import Keyring
+from subscribers.keys import Keys
+from subscribers.ledger.consent import Recorded, lock
+from subscribers.ledger.evidence import Evidence, Kind
+from subscribers.ledger.triggers import ledger_triggers
 from subscribers.opt_in import (
     Confirmed,
     Invitation,
@@ -56,10 +51,16 @@ from subscribers.opt_out import (
     unsubscribe_address,
 )
 from subscribers.registry import EndReason, State, Subscription
-from subscribers.rehearsal import Rehearsal, Sample, rehearse
 from subscribers.requests import RequestState, prune
-from subscribers.triggers import ledger_triggers
-from subscribers.undo import UNDO_DAYS, Taking, Undone, undo
+from subscribers.transfers.batches import Batch, Counts
+from subscribers.transfers.batches import listing as imports_made
+from subscribers.transfers.drafts import ImportJob, RefusedRow
+from subscribers.transfers.exports import Exported, export
+from subscribers.transfers.exports import lines as csv_lines
+from subscribers.transfers.imports import Imported, import_csv
+from subscribers.transfers.loaders import LOADERS
+from subscribers.transfers.rehearsal import Rehearsal, Sample, rehearse
+from subscribers.transfers.undo import UNDO_DAYS, Taking, Undone, undo
 
 __all__ = [
     "AUDIENCE_RULE",
@@ -85,6 +86,7 @@ __all__ = [
     "InvalidAddress",
     "InvalidToken",
     "Invitation",
+    "Keyring",
     "Keys",
     "Kind",
     "NotSubscribed",

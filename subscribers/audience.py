@@ -13,10 +13,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, case, exists, func, select
 from sqlmodel import Session
 
-from subscribers import consent
 from subscribers.errors import UnreadableSeal
 from subscribers.instants import to_ms
-from subscribers.keyring import Keys, Sealed
+from subscribers.keys import Keys, Sealed
+from subscribers.ledger import consent
 from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS, SUPPRESSIONS, State
 from subscribers.tokens import Purpose
 

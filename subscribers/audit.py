@@ -6,16 +6,18 @@ keys at hand, or put back to an older state) is not found here.
 
 import json
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import consent, evidence, registry
-from subscribers.consent import Stored
+from subscribers import registry
 from subscribers.errors import UnreadableSeal
-from subscribers.evidence import AUTHORISING, ENDING, GENESIS, Kind
-from subscribers.keyring import Keys, Sealed
-from subscribers.merkle import Tree
+from subscribers.keys import Keys, Sealed
+from subscribers.ledger import consent, evidence
+from subscribers.ledger.consent import Stored
+from subscribers.ledger.evidence import AUTHORISING, ENDING, GENESIS, Kind
+from subscribers.ledger.merkle import Tree
 from subscribers.registry import State
 
 _KINDS: Final = frozenset(Kind)
@@ -77,8 +79,12 @@ def verify(session: Session, keys: Keys) -> Verdict:
     """Replay the whole ledger: every byte, every link, the head, the wordings, and the subscriptions that follow."""
     walk = _Replay(keys=keys, wordings=consent.intact_wordings(session))
     head = consent.head(session)
-    for event in consent.stored(session):
-        _follow(walk, event)
+    keys.forget()
+    events = consent.stored(session)
+    while step := list(islice(events, consent.STREAM_ROWS)):
+        keys.fetch({one.subject for one in step})
+        for event in step:
+            _follow(walk, event)
     for seq in consent.payloads_without_event(session):
         walk.blame(seq, "a payload without its event")
     _end_of_chain(walk, head)

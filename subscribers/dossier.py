@@ -5,10 +5,11 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from subscribers import consent, registry, requests
+from subscribers import registry, requests
 from subscribers.addresses import Address
-from subscribers.consent import Recorded
-from subscribers.keyring import Keys
+from subscribers.keys import Keys
+from subscribers.ledger import consent
+from subscribers.ledger.consent import Recorded
 from subscribers.registry import Subscription
 from subscribers.requests import RequestState
 

@@ -10,12 +10,13 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import consent, registry, requests
+from subscribers import registry, requests
 from subscribers.addresses import Address
 from subscribers.audience import Dropped
 from subscribers.errors import ExpiredToken, InvalidToken, UnreadableSeal
-from subscribers.evidence import Event, Evidence, Kind, digest
-from subscribers.keyring import Keys, Sealed
+from subscribers.keys import Keys, Sealed
+from subscribers.ledger import consent
+from subscribers.ledger.evidence import Event, Evidence, Kind, digest
 from subscribers.registry import Newcomer, NewSubscription, State
 from subscribers.requests import NewRequest, Request, RequestState
 from subscribers.tokens import ID_BYTES, Purpose
@@ -104,7 +105,7 @@ def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pend
     for one in earlier:
         if one.state is RequestState.PENDING and one.newsletter == wanted.newsletter:
             requests.move(session, one.id, RequestState.SUPERSEDED)
-    subject = _subject(session, keys, fingerprint, earlier)
+    subject = _subject(session, keys, fingerprint, earlier, now)
     wording, form = consent.keep_wording(session, wanted.wording, wanted.language), digest(wanted.form)
     evidence = Evidence(method=wanted.method, source=wanted.source, network=wanted.network)
     event = Event(
@@ -216,12 +217,12 @@ def _silence(session: Session, keys: Keys, wanted: SignUp, earlier: list[Request
     return None
 
 
-def _subject(session: Session, keys: Keys, fingerprint: bytes, earlier: list[Request]) -> bytes:
+def _subject(session: Session, keys: Keys, fingerprint: bytes, earlier: list[Request], now: datetime) -> bytes:
     """One pseudonym for one address, as far as it is known."""
     person = registry.people(session, [fingerprint]).get(fingerprint)
     if person:
         return person.subject
-    return earlier[-1].subject if earlier else registry.new_subject(keys)
+    return earlier[-1].subject if earlier else keys.new_subject(now)
 
 
 def _usable(session: Session, keys: Keys, token: str, now: datetime) -> tuple[Request, bool]:

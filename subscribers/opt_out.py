@@ -8,11 +8,12 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import consent, registry, requests
+from subscribers import registry, requests
 from subscribers.addresses import Address
 from subscribers.errors import InvalidToken, NotSubscribed
-from subscribers.evidence import Actor, Event, Evidence, Kind
-from subscribers.keyring import Keys
+from subscribers.keys import Keys
+from subscribers.ledger import consent
+from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
 from subscribers.registry import EndReason, State, Subscription
 from subscribers.tokens import Purpose
 

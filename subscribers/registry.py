@@ -26,10 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import conv
 from sqlmodel import Field, Session, SQLModel
 
-from subscribers import bulk, consent
+from subscribers import bulk
 from subscribers.addresses import Address
 from subscribers.instants import from_ms, to_ms, to_text
-from subscribers.keyring import SUBJECT_BYTES, Keys, Sealed
+from subscribers.keys import Keys, Sealed
+from subscribers.ledger import consent
 from subscribers.tokens import ID_BYTES
 
 
@@ -196,11 +197,6 @@ class NewSubscription(NamedTuple):
     state: State
     authorised_by: int | None
     ended_reason: EndReason | None = None
-
-
-def new_subject(keys: Keys) -> bytes:
-    """A new person's pseudonym."""
-    return keys.chance(SUBJECT_BYTES)
 
 
 def people(session: Session, fingerprints: Iterable[bytes]) -> dict[bytes, Person]:

@@ -27,8 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import conv
 from sqlmodel import Field, Session, SQLModel
 
-from subscribers.consent import insert_new
 from subscribers.instants import from_ms, to_ms
+from subscribers.ledger.consent import insert_new
 
 KEPT: Final = timedelta(days=7)
 

@@ -17,7 +17,7 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.edition import balance, work_off
 from newsletter.cli.house import House
-from newsletter.cli.people import import_job, keys
+from newsletter.cli.people import import_job
 from newsletter.config import Newsletter, RelaySettings
 from newsletter.editions import store
 from newsletter.editions.store import EditionRecord
@@ -99,7 +99,7 @@ def _stock(one: House, paper: Newsletter, on: date, now: datetime) -> None:
     house.stdout.print(f"the bank        {len(stories)} sample stories ({counts.new} new)")
     rows = _sample_rows(now).encode()
     job = import_job(paper, "samples", MARK, now)
-    imported = subscribers.import_csv(one.database.transaction, keys(one), rows.splitlines(keepends=True), job)
+    imported = subscribers.import_csv(one.database.transaction, one.vault.keys, rows.splitlines(keepends=True), job)
     house.stdout.print(f"the audience    {imported.rows} sample subscribers ({imported.imported} new)")
 
 

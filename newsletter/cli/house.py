@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -93,23 +93,30 @@ def opened(settings: Config | None = None) -> Iterator[House]:
             vault.create(settings.home)
         except OSError as error:
             raise SecretError(settings.home, f"the home cannot be used: {error.strerror}") from error
-    secrets = vault.unlock(settings.home, os.environ)
-    database = Database(settings.database_url, busy_timeout_seconds=settings.database.busy_timeout_seconds)
+    patience = settings.database.busy_timeout_seconds
+    database = Database(settings.database_url, busy_timeout_seconds=patience)
+    ring = Database(settings.keyring_url, busy_timeout_seconds=patience, durable=True)
+    keyring = subscribers.Keyring(ring.transaction, ring.snapshot)
+    secrets = replace(vault.unlock(settings.home, os.environ), ring=keyring)
     try:
         database.upgrade()
+        keyring.prepare()
         _refuse_another_secret(settings, database, secrets)
         yield House(config=settings, database=database, vault=secrets)
     finally:
         database.close()
+        ring.close()
 
 
 def _refuse_another_secret(settings: Config, database: Database, secrets: Vault) -> None:
-    """With another secret no address opens: a mailing would end without one letter, every reader dropped."""
+    """With another secret or keyring no address opens: a mailing would end without one letter, every reader dropped."""
     with database.snapshot() as session:
-        fits = subscribers.opens(session, subscribers.Keys(secrets.derive("subscribers/1")))
+        fits = subscribers.opens(session, secrets.keys)
     if not fits:
         where = "WORLD_BRIEF_SECRET" if os.environ.get("WORLD_BRIEF_SECRET") else settings.home / vault.MASTER_FILE
-        raise SecretError(where, "is not the secret this database was written with; put that one back")
+        raise SecretError(
+            where, "is not the secret this database was written with, or keyring.db is another; put it back"
+        )
 
 
 def clock() -> datetime:

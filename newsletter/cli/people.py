@@ -7,7 +7,7 @@ import typer
 
 import subscribers
 from newsletter.cli import house
-from newsletter.cli.house import ByOption, House, JSONOption, NewsletterOption
+from newsletter.cli.house import ByOption, JSONOption, NewsletterOption
 from newsletter.config import Newsletter
 from subscribers import Address, Evidence, ImportJob, SuppressionReason
 
@@ -17,11 +17,6 @@ subscriber = typer.Typer(
 consent = typer.Typer(help="The consent ledger.", no_args_is_help=True, rich_markup_mode=None)
 
 AddressArgument = Annotated[str, typer.Argument(help="The subscriber’s address.")]
-
-
-def keys(one: House) -> subscribers.Keys:
-    """The subscribers' keys, derived from the master secret."""
-    return subscribers.Keys(one.vault.derive("subscribers/1"))
 
 
 def import_job(paper: Newsletter, file: str, by: str, now: datetime) -> ImportJob:
@@ -35,7 +30,7 @@ def show(address: AddressArgument, *, as_json: JSONOption = False) -> None:
     """Show what is held on one address: its subscriptions and the consent behind each."""
     now = house.clock()
     with house.opened() as one, one.database.snapshot() as session:
-        found = subscribers.show(session, keys(one), Address.parse(address))
+        found = subscribers.show(session, one.vault.keys, Address.parse(address))
     if not (found.subscriptions or found.requests or found.suppressions):
         house.say("worldbrief: nothing is held on that address")
         raise typer.Exit(1)
@@ -70,7 +65,7 @@ def unsubscribe(
         with one.database.transaction() as session:
             evidence = Evidence(method="desk", by=by, reason=reason)
             who = Address.parse(address)
-            count = subscribers.unsubscribe_address(session, keys(one), who, key, evidence, house.clock())
+            count = subscribers.unsubscribe_address(session, one.vault.keys, who, key, evidence, house.clock())
     house.say(f"{count} subscription{'s' * (count != 1)} ended")
 
 
@@ -82,7 +77,7 @@ def suppress(
 ) -> None:
     """Never write to an address again, whatever its subscriptions say."""
     with house.opened() as one, one.database.transaction() as session:
-        subscribers.suppress(session, keys(one), Address.parse(address), reason, by, house.clock())
+        subscribers.suppress(session, one.vault.keys, Address.parse(address), reason, by, house.clock())
     house.say("suppressed")
 
 
@@ -90,7 +85,7 @@ def suppress(
 def verify(*, as_json: JSONOption = False) -> None:
     """Recompute the whole consent ledger from its stored bytes; leaves with 1 when anything does not fit."""
     with house.opened() as one, one.database.snapshot() as session:
-        verdict = subscribers.verify(session, keys(one))
+        verdict = subscribers.verify(session, one.vault.keys)
     if as_json:
         house.answer(verdict)
     else:

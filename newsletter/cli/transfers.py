@@ -14,7 +14,7 @@ import typer
 import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, JSONOption, NewsletterOption
-from newsletter.cli.people import import_job, keys, subscriber
+from newsletter.cli.people import import_job, subscriber
 from newsletter.cli.progress import bar
 from newsletter.errors import FeedError
 from subscribers import Exported, Imported, Rehearsal, Taking
@@ -71,11 +71,11 @@ def import_file(
         with _reading(file) as lines, bar("reading" if dry_run else "importing") as advance:
             if dry_run:
                 found = subscribers.rehearse(
-                    one.database.snapshot, keys(one), lines, job, lambda rows: advance(rows, None)
+                    one.database.snapshot, one.vault.keys, lines, job, lambda rows: advance(rows, None)
                 )
             else:
                 imported = subscribers.import_csv(
-                    one.database.transaction, keys(one), lines, job, lambda rows: advance(rows, None), house.clock
+                    one.database.transaction, one.vault.keys, lines, job, lambda rows: advance(rows, None), house.clock
                 )
     if dry_run:
         imported = found.outcome
@@ -119,7 +119,7 @@ def undo(
     with house.opened() as one, bar("undoing") as advance:
         taking = Taking(batch=batch, by=by, reason=reason)
         undone = subscribers.undo(
-            one.database.transaction, keys(one), taking, house.clock(), lambda done: advance(done, None)
+            one.database.transaction, one.vault.keys, taking, house.clock(), lambda done: advance(done, None)
         )
     if as_json:
         house.answer(undone)
@@ -143,7 +143,7 @@ def export(
     """Export subscriptions as CSV, with the state and consent of each. No cell of it runs in a spreadsheet."""
     with house.opened() as one, _writing(out) as sink, one.database.snapshot() as session:
         key = None if everything else one.newsletter(newsletter).key
-        rows = _Counted(subscribers.export(session, keys(one), key))
+        rows = _Counted(subscribers.export(session, one.vault.keys, key))
         for line in (_json(row) for row in rows) if as_json else subscribers.csv_lines(rows):
             sink.write(line)
     place = str(out) if out else "standard output"

@@ -76,7 +76,7 @@ class Intake:
         only: MailingId | None,
     ) -> None:
         self._database, self._settings, self._clock, self._only = database, settings, clock, only
-        self._keys = subscribers.Keys(vault.derive("subscribers/1"))
+        self._keys = vault.keys
         self._return_key = vault.derive("returns/1")
         self._stencils: dict[MailingId, Stencil] = {}
         self.worker = roster.this_worker()

@@ -107,10 +107,10 @@ class Pages:
     clock: Callable[[], datetime]
     limits: Limits = field(default_factory=Limits)
 
-    @cached_property
+    @property
     def keys(self) -> subscribers.Keys:
         """The subscribers' keys."""
-        return subscribers.Keys(self.vault.derive("subscribers/1"))
+        return self.vault.keys
 
     @cached_property
     def form_key(self) -> bytes:

@@ -22,9 +22,10 @@ from newsletter.rendering.press import Press
 from newsletter.vault import Vault
 from subscribers import ImportJob
 from tests.builders import make_edition, make_newsletter, make_site
+from tests.keyring import RING
 
-VAULT = Vault(master=bytes(range(32)))
-KEYS = subscribers.Keys(VAULT.derive("subscribers/1"))
+VAULT = Vault(master=bytes(range(32)), ring=RING)
+KEYS = VAULT.keys
 NEWSLETTER = make_newsletter()
 DAY = timedelta(days=1)
 

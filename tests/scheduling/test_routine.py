@@ -274,7 +274,7 @@ def test_a_started_mailing_is_found_after_its_expiry_so_that_it_can_be_settled(
     job = subscribers.ImportJob(file="people.csv", newsletter=paper.key, by="ana", now=CUT_OFF)
     consent = "2026-01-01T00:00:00Z,form,I agree.,button"
     lines = [b"email,consent_at,consent_source,consent_wording,consent_method\n", f"a@example.org,{consent}\n".encode()]
-    subscribers.import_csv(stocked.transaction, subscribers.Keys(bytes(32)), lines, job)
+    subscribers.import_csv(stocked.transaction, KEYS, lines, job)
     mailing = routine.ring(stocked, settings, paper, MONDAY, SLOT)
     assert _record(stocked).state is State.SENDING
     assert routine.ring(stocked, settings, paper, MONDAY, SLOT + timedelta(days=2)) == mailing

@@ -1,6 +1,6 @@
 """Keys, sign-ups and whole walks for the tests of this room."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from newsletter.database import Database
 from subscribers import Address, Confirmed, Evidence, Keys, Pending, Quiet, Requester, SignUp
@@ -9,9 +9,12 @@ from subscribers import requester as find_requester
 from subscribers import sign_up as post_form
 from subscribers.registry import subscriptions_of
 from subscribers.tokens import Purpose
+from tests.keyring import RING
 
-KEYS = Keys(bytes(range(32)))
+KEYS = Keys(bytes(range(32)), ring=RING)
 WORDING = "Sign up to receive World Brief in your inbox every weekday. You may opt out at any time."
+NOBODY = KEYS.new_subject(datetime(2026, 11, 1, tzinfo=UTC))
+"""A pseudonym with a key, for events that are nobody's."""
 CLICK = Evidence(method="confirm button", network="203.0.113.0/24")
 
 

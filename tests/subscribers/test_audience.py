@@ -9,10 +9,11 @@ from sqlalchemy import event, text
 
 import subscribers
 from newsletter.database import Database
-from subscribers import Address, Dropped, Keys, Recipient, SuppressionReason, consent, registry
-from subscribers.evidence import AUTHORISING, ENDING, Event, Evidence, Kind
+from subscribers import Address, Dropped, Keys, Recipient, SuppressionReason, registry
+from subscribers.ledger import consent
+from subscribers.ledger.evidence import AUTHORISING, ENDING, Event, Evidence, Kind
 from subscribers.registry import EndReason, Newcomer, NewSubscription, State
-from tests.subscribers.people import KEYS, leave_token, subscribe
+from tests.subscribers.people import KEYS, NOBODY, leave_token, subscribe
 
 DAY = timedelta(days=1)
 NAMES = ("active", "paused", "left", "complained", "evening")
@@ -173,7 +174,7 @@ def _add(
     database: Database, name: str, placed: tuple[State, datetime], kinds: list[Kind], rests_on: int, now: datetime
 ) -> int:
     """Put a subscription there whatever the rules say; returns which of its events it rests on, -1 for none."""
-    (state, until), address, subject = placed, Address.parse(name), KEYS.chance(16)
+    (state, until), address, subject = placed, Address.parse(name), KEYS.new_subject(now)
     mark = KEYS.fingerprint(address)
     with database.transaction() as session:
         events = [
@@ -200,4 +201,4 @@ def _add(
 
 
 def _foreign() -> Event:
-    return Event(subject=bytes(16), newsletter="world-brief", kind=Kind.GIVEN, evidence=Evidence(method="test"))
+    return Event(subject=NOBODY, newsletter="world-brief", kind=Kind.GIVEN, evidence=Evidence(method="test"))

@@ -16,12 +16,13 @@ from sqlmodel import Session
 import subscribers
 from newsletter.database import Database
 from subscribers import Address, Broken, Evidence, Keys, SuppressionReason, Verdict, registry, requests
-from subscribers.consent import append, stored
-from subscribers.evidence import Kind
-from subscribers.keyring import Sealed
+from subscribers.keys import Sealed
+from subscribers.ledger.consent import append, stored
+from subscribers.ledger.evidence import Kind
 from subscribers.tokens import Purpose
+from tests.keyring import RING
+from tests.subscribers.ledger.test_consent import event, unguard
 from tests.subscribers.people import KEYS, subscribe, wanted
-from tests.subscribers.test_consent import event, unguard
 
 # Events: 1 requested, 2 given (anna); 3 requested, 4 given (ben); 5 ben withdrew; 6 requested, 7 given (eve).
 FORGED_HEAD = "the head of the chain was not written by this program, or its key is another"
@@ -234,7 +235,7 @@ def test_a_subscription_without_events_and_events_without_subscription_are_named
 
 
 def test_other_keys_find_nothing_in_order(ledger: Database) -> None:
-    found = verdict(ledger, Keys(bytes(32)))
+    found = verdict(ledger, Keys(bytes(32), ring=RING))
     assert {one.seq for one in found.broken} == set(range(1, 8))
 
 

@@ -1,96 +1,75 @@
-"""Seals open for nobody else; fingerprints find and do not tell; a former root stays readable."""
+"""The keyring keeps, finds, shreds and rewraps, on both databases, and holds nothing that opens by itself."""
+
+from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from subscribers.addresses import Address
-from subscribers.errors import InvalidToken, UnreadableSeal
-from subscribers.keyring import Keys, Sealed
-from subscribers.tokens import Purpose
+from newsletter.database import Database
+from subscribers import Keyring, Keys
+from subscribers.errors import UnreadableSeal
+from subscribers.keys import Sealed
 
 ROOT, NEW_ROOT = bytes(range(32)), bytes(range(1, 33))
-SUBJECT, OTHER = b"s" * 16, b"t" * 16
-ANNA = Address.parse("anna@example.org")
 
 
-@given(st.binary(max_size=300), st.sampled_from(Sealed))
-def test_what_is_sealed_opens_again(plain: bytes, what: Sealed) -> None:
-    keys = Keys(ROOT)
-    assert keys.open(SUBJECT, what, keys.seal(SUBJECT, what, plain)) == plain
+@pytest.fixture
+def ring(database: Database) -> Keyring:
+    one = Keyring(database.transaction, database.snapshot)
+    one.prepare()
+    one.prepare()
+    return one
 
 
-@given(st.integers(0, 10_000), st.integers(1, 255))
-def test_an_altered_seal_does_not_open(place: int, change: int) -> None:
-    keys = Keys(ROOT)
-    sealed = bytearray(keys.seal(SUBJECT, Sealed.ADDRESS, b"anna@example.org"))
-    sealed[place % len(sealed)] ^= change
+def test_many_keys_are_read_at_once(ring: Keyring, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subscribers.keyring.STEP", 7)
+    keys = Keys(ROOT, ring=ring)
+    drawn = [keys.draw(bytes([n]) * 16)[1] for n in range(30)]
+    keys.keep(drawn, now)
+    assert ring.find([one.subject for one in drawn] + [b"?" * 16]) == {one.subject: one for one in drawn}
+    assert list(ring.subjects()) == [one.subject for one in drawn]
+    assert list(ring.subjects(made_before="2026-11-23")) == []
+    assert ring.count() == 30
+    assert ring.shred([one.subject for one in drawn[:20]]) == 20
+    assert ring.count() == 10
+
+
+def test_a_key_is_never_replaced_by_another(ring: Keyring, now: datetime) -> None:
+    keys = Keys(ROOT, ring=ring)
+    subject = keys.new_subject(now)
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        keys.keep([keys.draw(subject)[1]], now)
+
+
+def test_rewrapping_changes_no_key_and_goes_on_where_it_stopped(
+    ring: Keyring, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subscribers.keyring.STEP", 4)
+    old = Keys(ROOT, ring=ring)
+    subjects = [old.new_subject(now) for _ in range(10)]
+    seals = [old.seal(one, Sealed.ADDRESS, b"a") for one in subjects]
+    new = Keys(NEW_ROOT, number=2, former={1: ROOT}, ring=ring)
+
+    def interrupt(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        new.rewrap(interrupt)
+    assert new.rewrap() == 6
+    assert new.rewrap() == 0
+    alone = Keys(NEW_ROOT, number=2, ring=ring)
+    assert [alone.open(one, Sealed.ADDRESS, seal) for one, seal in zip(subjects, seals, strict=True)] == [b"a"] * 10
     with pytest.raises(UnreadableSeal):
-        keys.open(SUBJECT, Sealed.ADDRESS, bytes(sealed))
+        Keys(ROOT, ring=ring).box(subjects[0])
 
 
-@pytest.mark.parametrize("sealed", [b"", b"\x01", b"\x01" + bytes(12), b"\x01" + bytes(20)])
-def test_a_cut_seal_does_not_open(sealed: bytes) -> None:
-    with pytest.raises(UnreadableSeal):
-        Keys(ROOT).open(SUBJECT, Sealed.ADDRESS, sealed)
+def test_keys_of_a_root_that_is_missing_are_named(ring: Keyring, now: datetime) -> None:
+    Keys(ROOT, ring=ring).new_subject(now)
+    with pytest.raises(UnreadableSeal, match="put that root back"):
+        Keys(NEW_ROOT, number=2, ring=ring).rewrap()
 
 
-def test_a_seal_opens_only_for_its_subject_its_purpose_and_its_root() -> None:
-    sealed = Keys(ROOT).seal(SUBJECT, Sealed.ADDRESS, b"anna@example.org")
-    for keys, subject, what in (
-        (Keys(ROOT), OTHER, Sealed.ADDRESS),
-        (Keys(ROOT), SUBJECT, Sealed.EVIDENCE),
-        (Keys(NEW_ROOT), SUBJECT, Sealed.ADDRESS),
-        (Keys(NEW_ROOT, number=2), SUBJECT, Sealed.ADDRESS),
-    ):
-        with pytest.raises(UnreadableSeal):
-            keys.open(subject, what, sealed)
-
-
-def test_a_seal_holds_nothing_of_the_address_and_is_new_each_time() -> None:
-    keys = Keys(ROOT)
-    seals = {keys.seal(SUBJECT, Sealed.ADDRESS, b"anna@example.org") for _ in range(50)}
-    assert len(seals) == 50
-    assert not any(b"anna" in one for one in seals)
-
-
-def test_a_former_root_still_opens_reads_and_finds_while_the_new_one_seals() -> None:
-    old = Keys(ROOT)
-    keys = Keys(NEW_ROOT, number=2, former={1: ROOT})
-    assert keys.open(SUBJECT, Sealed.ADDRESS, old.seal(SUBJECT, Sealed.ADDRESS, b"a")) == b"a"
-    assert keys.read_token(Purpose.LEAVE, old.token(Purpose.LEAVE, SUBJECT)) == SUBJECT
-    assert keys.fingerprint(ANNA) == old.fingerprint(ANNA)
-    assert keys.is_head(b"head", old.sign_head(b"head"))
-    assert keys.seal(SUBJECT, Sealed.ADDRESS, b"a")[0] == 2
-    with pytest.raises(InvalidToken):
-        old.read_token(Purpose.LEAVE, keys.token(Purpose.LEAVE, SUBJECT))
-
-
-def test_fingerprints_are_the_same_for_twins_and_differ_for_others_and_other_roots() -> None:
-    keys = Keys(ROOT)
-    assert keys.fingerprint(ANNA) == keys.fingerprint(Address.parse("ANNA@Example.ORG"))
-    assert keys.fingerprint(ANNA) != keys.fingerprint(Address.parse("anne@example.org"))
-    assert keys.fingerprint(ANNA) != Keys(NEW_ROOT).fingerprint(ANNA)
-    assert keys.fingerprint(ANNA) != keys.mailbox(ANNA)
-
-
-def test_chance_is_an_argument() -> None:
-    one, other = (Keys(ROOT, chance=bytes) for _ in range(2))
-    assert one.seal(SUBJECT, Sealed.ADDRESS, b"a") == other.seal(SUBJECT, Sealed.ADDRESS, b"a")
-
-
-def test_keys_do_not_show_themselves() -> None:
-    assert repr(Keys(ROOT)) == "Keys(number=1)"
-
-
-@pytest.mark.parametrize(("root", "number"), [(b"short", 1), (bytes(33), 1), (ROOT, 0), (ROOT, 256)])
-def test_a_wrong_root_or_number_is_refused(root: bytes, number: int) -> None:
-    with pytest.raises(ValueError, match="a root is 32 bytes"):
-        Keys(root, number=number)
-
-
-def test_an_empty_or_foreign_mark_is_not_genuine() -> None:
-    keys = Keys(ROOT)
-    assert not keys.is_head(b"head", b"")
-    assert not keys.is_head(b"head", b"\x09" + bytes(32))
-    assert not keys.is_head(b"other", keys.sign_head(b"head"))
+def test_a_key_made_late_outlives_the_sweep_of_the_old(ring: Keyring, now: datetime) -> None:
+    keys = Keys(ROOT, ring=ring)
+    old, new = keys.new_subject(now - timedelta(days=3)), keys.new_subject(now)
+    assert list(ring.subjects(made_before="2026-11-22")) == [old]
+    assert new in set(ring.subjects())

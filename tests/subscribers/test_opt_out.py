@@ -8,6 +8,7 @@ import subscribers
 from newsletter.database import Database
 from subscribers import Address, Evidence, InvalidToken, Keys, NotSubscribed, State, SuppressionReason, Unsubscribed
 from subscribers.tokens import Purpose
+from tests.keyring import RING
 from tests.subscribers.people import KEYS, letter, state, subscribe
 
 ANNA = Address.parse("anna@example.org")
@@ -58,7 +59,7 @@ def test_forged_and_foreign_tokens_do_nothing(database: Database, now: datetime)
 
 def test_a_token_made_before_a_new_root_still_works(database: Database, now: datetime) -> None:
     token = subscribe(database, now)
-    rotated = Keys(bytes(32), number=2, former={1: bytes(range(32))})
+    rotated = Keys(bytes(32), number=2, former={1: bytes(range(32))}, ring=RING)
     with database.transaction() as session:
         assert subscribers.unsubscribe(session, rotated, token, now, "RFC 8058 POST").already is False
     with database.snapshot() as session:

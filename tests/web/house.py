@@ -24,6 +24,7 @@ from newsletter.vault import Vault
 from newsletter.web.pages import Pages
 from subscribers import Address, Evidence
 from tests.builders import MONDAY, SITE, make_edition, make_newsletter, make_site
+from tests.keyring import RING
 
 # For tests of a page alone: what it reads is under test on both databases in its own room.
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -185,7 +186,7 @@ def make_pages(database: Database, home: Path, clock: Clock, **changes: Any) -> 
     (home / "media").mkdir(parents=True, exist_ok=True)
     (home / "media" / "suva-assembly.jpg").write_bytes(PICTURE)
     config = make_config(home, **changes)
-    return Pages(config=config, database=database, vault=Vault(master=bytes(range(32))), clock=clock)
+    return Pages(config=config, database=database, vault=Vault(master=bytes(range(32)), ring=RING), clock=clock)
 
 
 def printable(on: date = MONDAY, **changes: Any) -> Edition:

@@ -15,17 +15,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Final
 
-from subscribers.consent import Packed
-from subscribers.csv_rows import CsvRow
-from subscribers.drafts import Draft, Drafted, ImportJob, Proof, RefusedRow, Seals, draft
 from subscribers.instants import from_ms, to_ms
-from subscribers.keyring import Keys
-from subscribers.loaders import Plan, Standing
+from subscribers.keyring import WrappedKey
+from subscribers.keys import Keys
+from subscribers.ledger.consent import Packed
+from subscribers.transfers.csv_rows import CsvRow
+from subscribers.transfers.drafts import Draft, Drafted, ImportJob, Proof, RefusedRow, Seals, draft
+from subscribers.transfers.loaders import Plan, Standing
 
 # Below this a helper takes longer to start than it saves.
 HELP_FROM_ROWS: Final = 10_000
 _STANDINGS: Final = {str(one): one for one in Standing}
-_PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from subscribers.workshop import serve; serve()"
+_PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from subscribers.transfers.workshop import serve; serve()"
 
 
 class Drafting:
@@ -73,7 +74,7 @@ class Drafting:
         if rows is None:
             return
         self._start()
-        self._send(pickle.dumps((self._keys, self._plan, self._job)))
+        self._send(pickle.dumps((self._keys.without_ring(), self._plan, self._job)))
         self._send(marshal.dumps((_plain(rows), self._sealing)))
         while rows is not None:
             made = self._receive() or self._here(rows)
@@ -151,14 +152,17 @@ def _plain(rows: Iterable[CsvRow]) -> list[tuple[Any, ...]]:
 def _flat(one: Draft) -> tuple[Any, ...]:
     left_at = None if one.left_at is None else to_ms(one.left_at)
     given_at, *words = one.proof or (None, "", "", "")
-    sealed = (*one.seals[:2], *one.seals.evidence, one.seals.proved) if one.seals else (b"", b"", b"", b"", False)
+    seals = one.seals
+    sealed = (
+        (*seals[:2], *seals.evidence, seals.proved, *seals.key[1:]) if seals else (b"", b"", b"", b"", False, 0, b"")
+    )
     proof = (None if given_at is None else to_ms(given_at), *words)
     # An address that is sealed is not needed again.
     return (one.row, one.fingerprint, "" if one.seals else one.address, str(one.standing), left_at, *proof, *sealed)
 
 
 def _draft(flat: tuple[Any, ...]) -> Draft:
-    row, mark, address, standing, left, given, source, wording, method, subject, sealed, *packed, proved = flat
+    row, mark, address, standing, left, given, source, wording, method, subject, sealed, *made = flat
     return Draft(
         row,
         mark,
@@ -166,7 +170,7 @@ def _draft(flat: tuple[Any, ...]) -> Draft:
         _STANDINGS[standing],
         None if left is None else from_ms(left),
         None if given is None else Proof(from_ms(given), source, wording, method),
-        Seals(subject, sealed, Packed(*packed), proved) if subject else None,
+        Seals(subject, sealed, Packed(*made[:2]), made[2], WrappedKey(subject, *made[3:])) if subject else None,
     )
 
 

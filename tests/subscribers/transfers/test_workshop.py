@@ -9,11 +9,12 @@ import pytest
 
 import subscribers
 from newsletter.database import Database
-from subscribers import Imported, ImportJob, imports, workshop
-from subscribers.csv_rows import CsvRow
-from subscribers.drafts import Drafted
-from subscribers.keyring import Keys
-from subscribers.loaders import plan
+from subscribers import Imported, ImportJob
+from subscribers.keys import Keys
+from subscribers.transfers import imports, workshop
+from subscribers.transfers.csv_rows import CsvRow
+from subscribers.transfers.drafts import Drafted
+from subscribers.transfers.loaders import plan
 from tests.subscribers.people import KEYS
 
 HEADER = "email,consent_at,consent_source,consent_wording,consent_method"

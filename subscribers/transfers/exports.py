@@ -11,13 +11,13 @@ from typing import Any, Final
 from sqlalchemy import Row, exists, select
 from sqlmodel import Session
 
-from subscribers import consent
-from subscribers.consent import Recorded
 from subscribers.errors import UnreadableSeal
 from subscribers.instants import from_ms, to_text
-from subscribers.keyring import Keys, Sealed
-from subscribers.loaders import OWN_COLUMNS
+from subscribers.keys import Keys, Sealed
+from subscribers.ledger import consent
+from subscribers.ledger.consent import Recorded
 from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS, SUPPRESSIONS
+from subscribers.transfers.loaders import OWN_COLUMNS
 
 STREAM_ROWS: Final = 1_000
 SUPPRESSED: Final = "suppressed"
@@ -56,6 +56,7 @@ def export(session: Session, keys: Keys, newsletter: str | None = None) -> Itera
     with session.connection().execute(wanted) as found:
         while rows := list(islice(found, STREAM_ROWS)):
             given = consent.recorded(session, keys, [row.authorised_by for row in rows if row.authorised_by])
+            keys.fetch({bytes(row.subject) for row in rows})
             for row in rows:
                 yield _exported(keys, row, given.get(row.authorised_by or 0))
 

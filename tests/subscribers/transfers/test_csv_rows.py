@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscribers.csv_rows import MAX_ROW_BYTES, MAX_ROW_LINES, CsvRow, read
+from subscribers.transfers.csv_rows import MAX_ROW_BYTES, MAX_ROW_LINES, CsvRow, read
 
 
 def rows(data: bytes) -> list[CsvRow]:

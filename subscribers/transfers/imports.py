@@ -14,15 +14,17 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import arrivals, batches, consent, csv_rows, loaders, registry, workshop
-from subscribers.batches import Counts, NewBatch
-from subscribers.csv_rows import CsvRow
-from subscribers.drafts import Draft, Drafted, ImportJob, RefusedRow
+from subscribers import registry
 from subscribers.errors import ImportRefused
-from subscribers.evidence import digest
-from subscribers.keyring import Keys
-from subscribers.loaders import LEAVING, Plan
-from subscribers.triage import Change, Fate, Known, triage
+from subscribers.keys import Keys
+from subscribers.ledger import consent
+from subscribers.ledger.evidence import digest
+from subscribers.transfers import arrivals, batches, csv_rows, loaders, workshop
+from subscribers.transfers.batches import Counts, NewBatch
+from subscribers.transfers.csv_rows import CsvRow
+from subscribers.transfers.drafts import Draft, Drafted, ImportJob, RefusedRow
+from subscribers.transfers.loaders import LEAVING, Plan
+from subscribers.transfers.triage import Change, Fate, Known, triage
 
 BATCH: Final = 5_000
 

@@ -31,10 +31,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import conv
 from sqlmodel import Field, Session, SQLModel
 
-from subscribers import bulk, evidence, triggers
+from subscribers import bulk
 from subscribers.errors import BrokenChain, UnreadableSeal
-from subscribers.evidence import AUTHORISING, ENDING, GENESIS, SALT_BYTES, Event, Evidence, Kind
-from subscribers.keyring import Box, Keys, Sealed
+from subscribers.keys import Box, Keys, Sealed
+from subscribers.ledger import evidence, triggers
+from subscribers.ledger.evidence import AUTHORISING, ENDING, GENESIS, SALT_BYTES, Event, Evidence, Kind
 
 HEAD: Final = 1
 STREAM_ROWS: Final = 2_000

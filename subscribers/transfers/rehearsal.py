@@ -12,14 +12,14 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import imports
-from subscribers.batches import Counts
-from subscribers.drafts import Draft, ImportJob, RefusedRow, draft
-from subscribers.imports import BATCH, Imported
-from subscribers.keyring import Keys
-from subscribers.loaders import Standing
+from subscribers.keys import Keys
 from subscribers.registry import EndReason, Holding, State
-from subscribers.triage import SUPPRESSING, Fate, Known, triage
+from subscribers.transfers import imports
+from subscribers.transfers.batches import Counts
+from subscribers.transfers.drafts import Draft, ImportJob, RefusedRow, draft
+from subscribers.transfers.imports import BATCH, Imported
+from subscribers.transfers.loaders import Standing
+from subscribers.transfers.triage import SUPPRESSING, Fate, Known, triage
 
 SAMPLES: Final = 5
 # Half a fingerprint tells a million addresses apart and keeps them in a third of the memory.

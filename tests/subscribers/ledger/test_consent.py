@@ -9,15 +9,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from newsletter.database import Database
-from subscribers import consent
 from subscribers.audit import verify
-from subscribers.consent import append, keep_wording, stored, wordings
 from subscribers.errors import BrokenChain
-from subscribers.evidence import Event, Evidence, Kind, digest
-from subscribers.triggers import GUARDED, ledger_triggers
-from tests.subscribers.people import KEYS, subscribe
+from subscribers.ledger import consent
+from subscribers.ledger.consent import append, keep_wording, stored, wordings
+from subscribers.ledger.evidence import Event, Evidence, Kind, digest
+from subscribers.ledger.triggers import GUARDED, ledger_triggers
+from tests.subscribers.people import KEYS, NOBODY, subscribe
 
-SUBJECT = b"s" * 16
+SUBJECT = NOBODY
 
 
 def event(kind: Kind = Kind.REQUESTED, subject: bytes = SUBJECT) -> Event:
@@ -92,7 +92,7 @@ def test_eight_writers_at_once_make_one_gapless_chain(database: Database, now: d
         try:
             for _ in range(6):
                 with database.transaction() as session:
-                    append(session, KEYS, [event(subject=bytes([number]) * 16), event()], now)
+                    append(session, KEYS, [event(subject=KEYS.new_subject(now)), event()], now)
         except BaseException as error:  # noqa: BLE001 -- reported below
             failures.append(error)
 

@@ -10,8 +10,9 @@ from sqlmodel import Session
 
 import subscribers
 from newsletter.database import Database
-from subscribers import Address, Imported, ImportJob, ImportRefused, RefusedRow, SuppressionReason, imports
-from subscribers.evidence import digest
+from subscribers import Address, Imported, ImportJob, ImportRefused, RefusedRow, SuppressionReason
+from subscribers.ledger.evidence import digest
+from subscribers.transfers import imports
 from tests.subscribers.people import KEYS, WORDING, leave_token, state, subscribe
 
 HEADER = "email,consent_at,consent_source,consent_wording,consent_method\n"

@@ -12,7 +12,8 @@ from sqlmodel import Session
 
 import subscribers
 from newsletter.database import Database
-from subscribers import Batch, Imported, ImportJob, Taking, Undone, UndoRefused, imports
+from subscribers import Batch, Imported, ImportJob, Taking, Undone, UndoRefused
+from subscribers.transfers import imports
 from tests.subscribers.people import KEYS, WORDING, leave_token, state, subscribe
 
 HEADER = "email,consent_at,consent_source,consent_wording,consent_method\n"
@@ -127,7 +128,7 @@ def test_an_interrupted_import_can_be_undone_and_so_can_an_interrupted_undoing(
     database: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(imports, "BATCH", 10)
-    monkeypatch.setattr(sys.modules["subscribers.undo"], "STEP", 7)
+    monkeypatch.setattr(sys.modules["subscribers.transfers.undo"], "STEP", 7)
 
     def failing(after: int) -> Callable[[], AbstractContextManager[Session]]:
         begun = iter(range(100))

@@ -5,7 +5,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscribers.merkle import Tree
+from subscribers.ledger.merkle import Tree
 
 # The inputs and roots of the reference implementation's test (certificate-transparency, merkletree).
 LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]

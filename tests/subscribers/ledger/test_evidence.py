@@ -7,8 +7,8 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscribers.evidence import Actor, Event, Evidence, Kind, canonical, entry, header, payload
 from subscribers.instants import to_text
+from subscribers.ledger.evidence import Actor, Event, Evidence, Kind, canonical, entry, header, payload
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 SLOW = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -12,11 +12,12 @@ from sqlmodel import SQLModel
 
 import subscribers
 from newsletter.database import Database
-from subscribers import Address, ImportJob, ImportRefused, SuppressionReason, imports, rehearsal
-from subscribers.evidence import digest
+from subscribers import Address, ImportJob, ImportRefused, SuppressionReason
+from subscribers.ledger.evidence import digest
+from subscribers.transfers import imports, rehearsal
 from tests.subscribers.people import KEYS, WORDING, leave_token, subscribe
 
-CORPUS = Path(__file__).parents[1] / "corpus" / "imports"
+CORPUS = Path(__file__).parents[2] / "corpus" / "imports"
 HEADER = "email,consent_at,consent_source,consent_wording,consent_method\n"
 PROOF = "2024-05-01,old shop,Yes please,checkbox"
 

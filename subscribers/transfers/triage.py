@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from subscribers.drafts import Draft
-from subscribers.evidence import Kind
-from subscribers.loaders import LEAVING, Standing
+from subscribers.ledger.evidence import Kind
 from subscribers.registry import EndReason, Holding, State
+from subscribers.transfers.drafts import Draft
+from subscribers.transfers.loaders import LEAVING, Standing
 
 # Standings that mean the address must not be written to for any newsletter.
 SUPPRESSING: Final = frozenset({Standing.COMPLAINED, Standing.BLOCKED})

@@ -5,15 +5,17 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import consent, drafts, registry
-from subscribers.consent import Packed
-from subscribers.drafts import ImportJob, Seals
-from subscribers.evidence import Actor, Event, Evidence, Kind
+from subscribers import registry
 from subscribers.instants import to_text
-from subscribers.keyring import Keys
-from subscribers.loaders import Standing
+from subscribers.keys import Keys
+from subscribers.ledger import consent
+from subscribers.ledger.consent import Packed
+from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
 from subscribers.registry import EndReason, NewSubscription, SealedPerson, State
-from subscribers.triage import SUPPRESSING, Change, Fate
+from subscribers.transfers import drafts
+from subscribers.transfers.drafts import ImportJob, Seals
+from subscribers.transfers.loaders import Standing
+from subscribers.transfers.triage import SUPPRESSING, Change, Fate
 
 # What a row does that says its person left, and why an address is then not written to at all.
 _ENDINGS: Final = {
@@ -37,6 +39,8 @@ def write(session: Session, keys: Keys, changes: Sequence[Change], job: ImportJo
         for one in ordered
         if one.holding is None
     }
+    keys.keep([made.key for made in seals.values()], job.now)
+    keys.fetch({one.holding.subject for one in ordered if one.holding})
     newcomers = [SealedPerson(made.subject, mark, made.address) for mark, made in seals.items()]
     ids = registry.add_sealed(session, newcomers, job.language, job.now)
     events: list[Event] = []

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import subscribers
 from newsletter.database import Database
 from subscribers import Address, ImportJob, SuppressionReason
-from subscribers.drafts import NEUTRALISED
-from subscribers.exports import Exported, neutral
-from subscribers.loaders import OWN_COLUMNS
+from subscribers.transfers.drafts import NEUTRALISED
+from subscribers.transfers.exports import Exported, neutral
+from subscribers.transfers.loaders import OWN_COLUMNS
 from tests.subscribers.people import KEYS, WORDING, leave_token, state, subscribe
 
 PROOF = "2024-05-01,=cmd()|'/c calc'!A0,Yes please,checkbox\n"

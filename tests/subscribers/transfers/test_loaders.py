@@ -9,10 +9,10 @@ import pytest
 import subscribers
 from newsletter.database import Database
 from subscribers import Address, Imported, ImportJob, ImportRefused
-from subscribers.loaders import LOADERS, plan
+from subscribers.transfers.loaders import LOADERS, plan
 from tests.subscribers.people import KEYS, state, subscribe
 
-CORPUS = Path(__file__).parents[1] / "corpus" / "imports"
+CORPUS = Path(__file__).parents[2] / "corpus" / "imports"
 SHOWN = "Send me the morning letter. I can leave with one click."
 
 

@@ -12,12 +12,14 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import batches, consent, registry
-from subscribers.batches import Batch
+from subscribers import registry
 from subscribers.errors import UndoRefused
-from subscribers.evidence import Actor, Event, Evidence, Kind
-from subscribers.keyring import Keys
+from subscribers.keys import Keys
+from subscribers.ledger import consent
+from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
 from subscribers.registry import EndReason
+from subscribers.transfers import batches
+from subscribers.transfers.batches import Batch
 
 UNDO_DAYS: Final = 30
 # So many events of an import are looked at in one transaction.
@@ -101,6 +103,7 @@ def _end(session: Session, keys: Keys, found: Batch, seqs: tuple[int, int], taki
         )
         for one in running
     ]
+    keys.fetch({one.subject for one in running})
     consent.append(session, keys, events, now)
     registry.end_all(session, {one.id: EndReason.UNDONE for one in running}, now)
     return len(running)

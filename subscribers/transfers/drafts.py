@@ -12,13 +12,14 @@ from ipaddress import ip_network
 from sys import intern
 from typing import Final, NamedTuple
 
-from subscribers import consent
 from subscribers.addresses import Address
-from subscribers.consent import Packed
-from subscribers.csv_rows import CsvRow
-from subscribers.evidence import Evidence, digest
-from subscribers.keyring import SUBJECT_BYTES, Keys, Sealed
-from subscribers.loaders import CSV, EVIDENCE_COLUMNS, LEAVING, OWN, Plan, Standing
+from subscribers.keyring import WrappedKey
+from subscribers.keys import SUBJECT_BYTES, Keys, Sealed
+from subscribers.ledger import consent
+from subscribers.ledger.consent import Packed
+from subscribers.ledger.evidence import Evidence, digest
+from subscribers.transfers.csv_rows import CsvRow
+from subscribers.transfers.loaders import CSV, EVIDENCE_COLUMNS, LEAVING, OWN, Plan, Standing
 
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 # Subjects of one batch begin alike, so that they stand side by side in every index: a million that stand anywhere
@@ -84,6 +85,7 @@ class Seals(NamedTuple):
     address: bytes
     evidence: Packed
     proved: bool
+    key: WrappedKey
 
 
 class Draft(NamedTuple):
@@ -126,14 +128,15 @@ def draft(keys: Keys, plan: Plan, job: ImportJob, rows: Sequence[CsvRow], *, sea
 
 
 def seal(keys: Keys, one: Draft, job: ImportJob, *, proved: bool, common: bytes = b"") -> Seals:
-    """A new subject for the address of a draft, and what is stored of it."""
+    """A new subject for the address of a draft, its key, not kept yet, and what is stored of it."""
     subject = common + keys.chance(SUBJECT_BYTES - len(common))
-    box = keys.box(subject)
+    box, key = keys.draw(subject)
     return Seals(
         subject=subject,
         address=box.seal(Sealed.ADDRESS, one.address.encode()),
         evidence=consent.pack(keys, evidence_of(one, job, proved=proved), job.now, box),
         proved=proved,
+        key=key,
     )
 
 

@@ -32,14 +32,31 @@ class Kind(StrEnum):
     IMPORTED_WITHOUT_EVIDENCE = "imported_without_evidence"
     PAUSED = "paused"
     RESUMED = "resumed"
+    PREFERENCE_CHANGED = "preference_changed"
+    ADDRESS_CHANGED = "address_changed"
+    REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    OBJECTED = "objected"
+    EXPIRED = "expired"
     SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
     DELIVERY_BLOCKED = "delivery_blocked"
     INVALIDATED = "invalidated"
+    TRACKING_GIVEN = "tracking_given"
+    TRACKING_WITHDRAWN = "tracking_withdrawn"
+    RESTRICTED = "restricted"
+    EXPORTED = "exported"
+    REQUEST_EXPIRED = "request_expired"
+    ERASED = "erased"
 
 
 AUTHORISING: Final = frozenset({Kind.GIVEN, Kind.RENEWED, Kind.IMPORTED})
-ENDING: Final = frozenset({Kind.WITHDRAWN, Kind.SUPPRESSED, Kind.DELIVERY_BLOCKED, Kind.INVALIDATED})
+ENDING: Final = frozenset(
+    {
+        *(Kind.WITHDRAWN, Kind.OBJECTED, Kind.EXPIRED, Kind.SUPPRESSED),
+        *(Kind.DELIVERY_BLOCKED, Kind.INVALIDATED, Kind.ERASED),
+    }
+)
 
 
 class Actor(StrEnum):
