@@ -20,6 +20,7 @@ from newsletter.rendering.press import required
 from newsletter.scheduling import routine, timetable
 from newsletter.stories import wire
 from newsletter.vault import Vault
+from tests.delivery.newsroom import KEYS
 
 ROOT = Path(__file__).parents[2]
 MONDAY = date(2026, 11, 23)

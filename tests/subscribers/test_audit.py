@@ -320,7 +320,7 @@ def test_whatever_people_do_nobody_is_written_to_without_standing_consent_and_th
 
 def test_every_kind_is_one_the_audit_knows(database: Database, now: datetime) -> None:
     with database.transaction() as session:
-        append(session, KEYS, [event(one, bytes([n]) * 16) for n, one in enumerate(Kind)], now)
+        append(session, KEYS, [event(one, KEYS.new_subject(now)) for one in Kind], now)
         names = session.connection().execute(text("SELECT count(*) FROM consent")).scalar_one()
     reasons = {one.reason for one in verdict(database).broken}
     assert names == len(Kind)
