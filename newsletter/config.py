@@ -178,6 +178,7 @@ class Newsletter:
     extra_dates: tuple[date, ...] = ()
     auto_approve: bool = False
     two_person: bool = False
+    tracking: Literal["none", "aggregate", "consented"] = "none"
     reuse_after_days: int = 30
     most_words: int = 2_000
     slots: tuple[Slot, ...] = ()

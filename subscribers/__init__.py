@@ -61,8 +61,24 @@ from subscribers.transfers.imports import Imported, import_csv
 from subscribers.transfers.loaders import LOADERS
 from subscribers.transfers.rehearsal import Rehearsal, Sample, rehearse
 from subscribers.transfers.undo import UNDO_DAYS, Taking, Undone, undo
+from subscribers.tracking import (
+    Agreement,
+    allow_tracking,
+    end_tracking,
+    end_tracking_by_token,
+    is_tracked,
+    reading_tokens,
+    tracked_subscription,
+)
 
 __all__ = [
+    "tracked_subscription",
+    "reading_tokens",
+    "is_tracked",
+    "end_tracking_by_token",
+    "end_tracking",
+    "allow_tracking",
+    "Agreement",
     "AUDIENCE_RULE",
     "LOADERS",
     "UNDO_DAYS",

@@ -24,6 +24,7 @@ class Purpose(StrEnum):
 
     CONFIRM = "confirm"
     LEAVE = "leave"
+    READ = "read"
 
 
 def mint(key: bytes, number: int, purpose: Purpose, public_id: bytes) -> str:

@@ -224,15 +224,19 @@ class Intake:
         """Everybody's address and tokens as of now, or why there is no letter; in the order of `ids`."""
         if mailing.kind == EDITION:
             known = subscribers.recipients(session, self._keys, ids, mailing.newsletter, now)
-            return {one: self._recipient(mailing, one, known[one]) for one in ids}
+            counted = self._cut(session, mailing).personal is not None
+            reads = subscribers.reading_tokens(session, self._keys, list(ids), mailing.newsletter) if counted else {}
+            return {one: self._recipient(mailing, one, known[one], reads.get(one, "")) for one in ids}
         asked = {one: subscribers.requester(session, self._keys, one, now) for one in ids}
         return {one: self._recipient(mailing, one, asked[one]) for one in ids}
 
-    def _recipient(self, mailing: Mailing, number: int, found: Person | Dropped) -> Recipient | Dropped:
+    def _recipient(
+        self, mailing: Mailing, number: int, found: Person | Dropped, reading: str = ""
+    ) -> Recipient | Dropped:
         if isinstance(found, Dropped):
             return found
         way_back = returns.sign(self._return_key, mailing.id, number)
-        return Recipient(address=found.address, token=found.token, return_token=way_back)
+        return Recipient(address=found.address, token=found.token, return_token=way_back, reading=reading)
 
     def _still_wanted(self, session: Session, errand: Errand, now: datetime) -> bool:
         """Whether the reader may still be written to: a slow relay can put minutes between the claim and the dot."""

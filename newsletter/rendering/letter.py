@@ -20,16 +20,20 @@ from newsletter.rendering.proof import Proof, blank
 SENDER_ID: Final = "worldbrief"  # Feedback-ID wants 5 to 15 characters that never change.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _RETURN_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,62}")  # RFC 5321 4.5.3.1.1: 64 octets, of which `b+` takes two.
-_SPECIMEN: Final = {"address": "a.reader+brief@mail.example.org", "token": "t" * 60, "return": "r" * 40}
+_SPECIMEN: Final = {"address": "a.reader+brief@mail.example.org", "token": "t" * 60, "return": "r" * 40, "reading": "d" * 60}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """Who a letter goes to: the address, the token of the links in it, the token of its way back."""
+    """Who a letter goes to: the address, the token of the links in it, the token of its way back.
+
+    `reading` is the token of who agreed to be counted; only the letter cut for such readers has a place for it.
+    """
 
     address: str = field(repr=False)
     token: str = field(repr=False)
     return_token: str
+    reading: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +88,11 @@ def cut(proof: Proof, *, bounce_domain: str, date: datetime) -> Stencil:
 def address(stencil: Stencil, recipient: Recipient) -> Letter:
     """The letter to one recipient. Raises MessageError when the address or a token cannot be written safely."""
     to = mime.safe_address(recipient.address)
-    if not _TOKEN.fullmatch(recipient.token) or not _RETURN_TOKEN.fullmatch(recipient.return_token):
+    tokens = [recipient.token, *([recipient.reading] if recipient.reading else [])]
+    if not all(map(_TOKEN.fullmatch, tokens)) or not _RETURN_TOKEN.fullmatch(recipient.return_token):
         raise MessageError("token", "may hold only letters, digits, hyphens and underscores, and not too many")
-    message = stencil.form.fill({"address": to, "token": recipient.token, "return": recipient.return_token})
+    values = {"address": to, "token": recipient.token, "return": recipient.return_token, "reading": recipient.reading}
+    message = stencil.form.fill(values)
     domain = stencil.bounce_domain
     return Letter(
         envelope=Envelope(mail_from=f"b+{recipient.return_token}@{domain}" if domain else stencil.sender, rcpt_to=to),

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from sqlmodel import Session
 
+from newsletter import readership
 from newsletter.config import Newsletter, Site, Slot, Wire
 from newsletter.database import Database
 from newsletter.editions import store
@@ -20,11 +21,12 @@ from newsletter.editions.edition import Edition, revise
 from newsletter.editions.store import Approval, EditionRecord, Override
 from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError, NotReady
-from newsletter.rendering import preflight, proof, template
+from newsletter.rendering import counting, preflight, proof, template
 from newsletter.rendering.preflight import Context, Finding
 from newsletter.rendering.proof import Proof
 from newsletter.rendering.template import TEMPLATES
 from newsletter.stories import wire
+from newsletter.stories.story import RankedLink, Story, StoryKind, canonical_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,8 @@ class Press:
             since = on - timedelta(days=self.newsletter.reuse_after_days)
             used = store.used(session, key, on, since)
             plan = plan_for(self.newsletter, on, occasion.send_at, used, occasion.notices)
-            edition = compose(plan, wire.bank(session, since=_oldest(plan.slots, occasion.send_at)), on)
+            stories = wire.bank(session, since=_oldest(plan.slots, occasion.send_at))
+            edition = compose(plan, [*stories, *_most_read(session, key, occasion)], on)
             edition = _with_words_by_hand(edition, record.edition)
             if record.edition and edition.digest() == record.edition.digest() and record.send_at == occasion.send_at:
                 return record
@@ -88,6 +91,8 @@ class Press:
         if record.edition is None:
             raise EditionError(record.newsletter, record.on, "has not been built yet; run `worldbrief edition build`")
         made = proof.prove(self.template, record.edition, self.newsletter, self.site)
+        if self.newsletter.tracking != "none":
+            made = counting.counted(made)
         digest = self.approval_digest(made, record.send_at)
         findings = preflight.inspect(made, record.edition, self._context(session, record, digest, now, approver))
         return Sight(proof=made, findings=tuple(findings), digest=digest)
@@ -173,6 +178,34 @@ def _with_words_by_hand(edition: Edition, before: Edition | None) -> Edition:
         subject=before.subject if before.subject not in before.subjects else None,
         preheader=before.preheader if before.preheader not in before.preheaders else None,
     )
+
+
+def _most_read(session: Session, newsletter: str, occasion: Occasion) -> list[Story]:
+    """What was read most in the last edition, as one more story of the bank; none where too little was counted."""
+    last = store.last_sent(session, newsletter, occasion.on)
+    if last is None or last.edition is None:
+        return []
+    counts = readership.counts(session, newsletter, last.on)
+    if not counts:
+        return []
+    links = proof.from_bytes(store.frozen_of(session, last.id)).links
+    headlines = {canonical_url(one.url): one.headline for one in last.edition.stories() if one.url}
+    reads = [(canonical_url(links[number - 1]), count) for number, count in counts.items() if number <= len(links)]
+    ranking = [RankedLink(headline=headlines[url], url=url, reads=count) for url, count in reads if url in headlines]
+    if not ranking:
+        return []
+    headline = f"Most read on {last.on}"
+    return [
+        Story(
+            source="readership",
+            guid=f"{newsletter} {last.on}",
+            headline=headline,
+            kind=StoryKind.MOST_READ,
+            ranking=tuple(ranking),
+            published_at=occasion.send_at,
+            checked_by="readership",
+        )
+    ]
 
 
 def _oldest(slots: Sequence[Slot], send_at: datetime) -> datetime:

@@ -35,7 +35,10 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Everything a letter is cut from; `site` has no trailing slash, `nonce` is 12 characters of [a-z0-9]."""
+    """Everything a letter is cut from; `site` has no trailing slash, `nonce` is 12 characters of [a-z0-9].
+
+    `links` are the targets behind the numbers of counted links, first number 1; nothing is counted when it is empty.
+    """
 
     kind: Literal["edition", "letter"]
     newsletter: str
@@ -55,6 +58,7 @@ class Proof:
     nonce: str
     template_digest: str
     content_digest: str
+    links: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

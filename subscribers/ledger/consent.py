@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     exists,
+    literal,
     select,
     update,
 )
@@ -265,6 +266,29 @@ def stands(
         later.c.kind.in_(sorted(ENDING)),
     )
     return given & ~ended
+
+
+def tracking_stands(subject: ColumnElement[bytes], newsletter: ColumnElement[str]) -> ColumnElement[bool]:
+    """The SQL that is true while a subject agrees to be counted as a person by one newsletter."""
+    later = _EVENTS.alias("later")
+    ended = exists().where(
+        later.c.subject == subject,
+        later.c.newsletter == newsletter,
+        later.c.seq > _EVENTS.c.seq,
+        later.c.kind.in_(sorted({Kind.TRACKING_WITHDRAWN, *ENDING})),
+    )
+    return exists().where(
+        _EVENTS.c.subject == subject,
+        _EVENTS.c.newsletter == newsletter,
+        _EVENTS.c.kind == Kind.TRACKING_GIVEN.value,
+        ~ended,
+    )
+
+
+def tracking_stands_for(session: Session, subject: bytes, newsletter: str) -> bool:
+    """The same for one subject."""
+    asked = select(tracking_stands(literal(subject, LargeBinary), literal(newsletter)))
+    return bool(session.connection().execute(asked).scalar_one())
 
 
 def last_between(session: Session, first: int, last: int, newsletter: str) -> dict[bytes, int]:
