@@ -52,15 +52,6 @@ from subscribers.opt_out import (
 )
 from subscribers.registry import EndReason, State, Subscription
 from subscribers.requests import RequestState, prune
-from subscribers.transfers.batches import Batch, Counts
-from subscribers.transfers.batches import listing as imports_made
-from subscribers.transfers.drafts import ImportJob, RefusedRow
-from subscribers.transfers.exports import Exported, export
-from subscribers.transfers.exports import lines as csv_lines
-from subscribers.transfers.imports import Imported, import_csv
-from subscribers.transfers.loaders import LOADERS
-from subscribers.transfers.rehearsal import Rehearsal, Sample, rehearse
-from subscribers.transfers.undo import UNDO_DAYS, Taking, Undone, undo
 from subscribers.tracking import (
     Agreement,
     allow_tracking,
@@ -70,19 +61,22 @@ from subscribers.tracking import (
     reading_tokens,
     tracked_subscription,
 )
+from subscribers.transfers.batches import Batch, Counts
+from subscribers.transfers.batches import listing as imports_made
+from subscribers.transfers.drafts import ImportJob, RefusedRow
+from subscribers.transfers.exports import Exported, export
+from subscribers.transfers.exports import lines as csv_lines
+from subscribers.transfers.imports import Imported, import_csv
+from subscribers.transfers.loaders import LOADERS
+from subscribers.transfers.rehearsal import Rehearsal, Sample, rehearse
+from subscribers.transfers.undo import UNDO_DAYS, Taking, Undone, undo
 
 __all__ = [
-    "tracked_subscription",
-    "reading_tokens",
-    "is_tracked",
-    "end_tracking_by_token",
-    "end_tracking",
-    "allow_tracking",
-    "Agreement",
     "AUDIENCE_RULE",
     "LOADERS",
     "UNDO_DAYS",
     "Address",
+    "Agreement",
     "Audience",
     "Batch",
     "Broken",
@@ -130,12 +124,16 @@ __all__ = [
     "UnreadableSeal",
     "Unsubscribed",
     "Verdict",
+    "allow_tracking",
     "audience",
     "confirm",
     "csv_lines",
+    "end_tracking",
+    "end_tracking_by_token",
     "export",
     "import_csv",
     "imports_made",
+    "is_tracked",
     "ledger_triggers",
     "lock",
     "look_up",
@@ -143,6 +141,7 @@ __all__ = [
     "pause",
     "preferences",
     "prune",
+    "reading_tokens",
     "recipients",
     "rehearse",
     "requester",
@@ -150,6 +149,7 @@ __all__ = [
     "show",
     "sign_up",
     "suppress",
+    "tracked_subscription",
     "undo",
     "unsubscribe",
     "unsubscribe_address",

@@ -63,6 +63,7 @@ class Preferences:
     newsletter: str
     state: State
     paused_until: datetime | None
+    tracked: bool = False
 
     @property
     def newsletters(self) -> tuple[tuple[str, State], ...]:
@@ -162,7 +163,8 @@ def preferences(session: Session, keys: Keys, token: str) -> Preferences:
     mine = registry.subscription(session, keys.read_token(Purpose.LEAVE, token))
     if mine is None:
         raise InvalidToken
-    return Preferences(newsletter=mine.newsletter, state=mine.state, paused_until=mine.paused_until)
+    tracked = consent.tracking_stands_for(session, mine.subject, mine.newsletter)
+    return Preferences(newsletter=mine.newsletter, state=mine.state, paused_until=mine.paused_until, tracked=tracked)
 
 
 def _running(session: Session, keys: Keys, token: str) -> Subscription:

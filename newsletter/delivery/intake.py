@@ -224,7 +224,7 @@ class Intake:
         """Everybody's address and tokens as of now, or why there is no letter; in the order of `ids`."""
         if mailing.kind == EDITION:
             known = subscribers.recipients(session, self._keys, ids, mailing.newsletter, now)
-            counted = self._cut(session, mailing).personal is not None
+            counted = self._stencil(session, mailing).personal is not None
             reads = subscribers.reading_tokens(session, self._keys, list(ids), mailing.newsletter) if counted else {}
             return {one: self._recipient(mailing, one, known[one], reads.get(one, "")) for one in ids}
         asked = {one: subscribers.requester(session, self._keys, one, now) for one in ids}

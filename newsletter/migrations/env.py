@@ -6,6 +6,7 @@ from sqlmodel import SQLModel
 import newsletter.delivery.ledger
 import newsletter.desk.accounts
 import newsletter.editions.store
+import newsletter.readership
 import newsletter.stories.bank
 import subscribers
 

@@ -16,7 +16,7 @@ _LINK: Final = re.compile(r'(<a\b[^>]*?\bhref=")(https?://[^"]+)(")', re.IGNOREC
 _END: Final = re.compile(r"</body>", re.IGNORECASE)
 
 
-def counted(proof: Proof) -> Proof:
+def counted(proof: Proof, *, personal: bool = False) -> Proof:
     """The proof with its outward links numbered from 1 in the order of the letter; one address has one number."""
     targets: dict[str, int] = {}
     home = f"{proof.site}/"
@@ -29,11 +29,11 @@ def counted(proof: Proof) -> Proof:
         return f"{match[1]}{escape(_door(proof))}/{place}{match[3]}"
 
     html = _LINK.sub(number, proof.html)
-    return replace(proof, html=html, links=tuple(targets))
+    return replace(proof, html=html, links=tuple(targets), personal=personal)
 
 
-def personal(proof: Proof) -> Proof:
-    """The same letter for a reader who agreed to be counted: a blank for the token, and the picture at its end."""
+def for_agreed(proof: Proof) -> Proof:
+    """The same letter for readers who agreed to be counted: a blank for the token, and the picture at its end."""
     token = blank(proof.nonce, READING)
     html = re.sub(rf'(href="{re.escape(escape(_door(proof)))}/\d+)(")', rf"\1/{token}\2", proof.html)
     picture = f"{escape(proof.site)}/opened/{escape(proof.newsletter)}/{proof.on}/{token}.gif"

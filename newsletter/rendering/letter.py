@@ -13,14 +13,19 @@ from html import escape
 from typing import Final
 
 from newsletter.errors import MessageError
-from newsletter.rendering import mime
+from newsletter.rendering import counting, mime
 from newsletter.rendering.mime import Form, Header
 from newsletter.rendering.proof import Proof, blank
 
 SENDER_ID: Final = "worldbrief"  # Feedback-ID wants 5 to 15 characters that never change.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _RETURN_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,62}")  # RFC 5321 4.5.3.1.1: 64 octets, of which `b+` takes two.
-_SPECIMEN: Final = {"address": "a.reader+brief@mail.example.org", "token": "t" * 60, "return": "r" * 40, "reading": "d" * 60}
+_SPECIMEN: Final = {
+    "address": "a.reader+brief@mail.example.org",
+    "token": "t" * 60,
+    "return": "r" * 40,
+    "reading": "d" * 60,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +60,15 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stencil:
-    """A proof ready to be addressed: all that is the same for every recipient of a mailing."""
+    """A proof ready to be addressed: all that is the same for every recipient of a mailing.
+
+    `personal` is the same for those who agreed to be counted, where the newsletter counts readers at all.
+    """
 
     form: Form
     sender: str
     bounce_domain: str
+    personal: Form | None = None
 
     @property
     def domain(self) -> str:
@@ -75,14 +84,13 @@ def cut(proof: Proof, *, bounce_domain: str, date: datetime) -> Stencil:
     """
     if date.tzinfo is None:
         raise MessageError("Date", "has no time zone")
-    names = {blank(proof.nonce, name): name for name in _SPECIMEN}
-    markers = {name: marker for marker, name in names.items()}
-    parts = (mime.part("plain", proof.text, names), mime.part("html", proof.html, names))
-    form = mime.alternatives(_headers(proof, date, markers), parts, _boundary(proof), names)
-    bodies = [("plain", _filled(proof.text, names)), ("html", _filled(proof.html, names, html=True))]
-    mime.verify(form.fill(_SPECIMEN), _headers(proof, date, _SPECIMEN), bodies)
     bounces_to = mime.safe_domain(bounce_domain) if bounce_domain else ""
-    return Stencil(form=form, sender=mime.safe_address(proof.sender.address), bounce_domain=bounces_to)
+    return Stencil(
+        form=_form(proof, date),
+        sender=mime.safe_address(proof.sender.address),
+        bounce_domain=bounces_to,
+        personal=_form(counting.for_agreed(proof), date) if proof.personal else None,
+    )
 
 
 def address(stencil: Stencil, recipient: Recipient) -> Letter:
@@ -92,13 +100,24 @@ def address(stencil: Stencil, recipient: Recipient) -> Letter:
     if not all(map(_TOKEN.fullmatch, tokens)) or not _RETURN_TOKEN.fullmatch(recipient.return_token):
         raise MessageError("token", "may hold only letters, digits, hyphens and underscores, and not too many")
     values = {"address": to, "token": recipient.token, "return": recipient.return_token, "reading": recipient.reading}
-    message = stencil.form.fill(values)
+    form = stencil.personal if stencil.personal and recipient.reading else stencil.form
+    message = form.fill(values)
     domain = stencil.bounce_domain
     return Letter(
         envelope=Envelope(mail_from=f"b+{recipient.return_token}@{domain}" if domain else stencil.sender, rcpt_to=to),
         message=message,
         message_id=f"<{recipient.return_token}@{stencil.domain}>",
     )
+
+
+def _form(proof: Proof, date: datetime) -> Form:
+    names = {blank(proof.nonce, name): name for name in _SPECIMEN}
+    markers = {name: marker for marker, name in names.items()}
+    parts = (mime.part("plain", proof.text, names), mime.part("html", proof.html, names))
+    form = mime.alternatives(_headers(proof, date, markers), parts, _boundary(proof), names)
+    bodies = [("plain", _filled(proof.text, names)), ("html", _filled(proof.html, names, html=True))]
+    mime.verify(form.fill(_SPECIMEN), _headers(proof, date, _SPECIMEN), bodies)
+    return form
 
 
 def _boundary(proof: Proof) -> str:

@@ -92,7 +92,7 @@ class Press:
             raise EditionError(record.newsletter, record.on, "has not been built yet; run `worldbrief edition build`")
         made = proof.prove(self.template, record.edition, self.newsletter, self.site)
         if self.newsletter.tracking != "none":
-            made = counting.counted(made)
+            made = counting.counted(made, personal=self.newsletter.tracking == "consented")
         digest = self.approval_digest(made, record.send_at)
         findings = preflight.inspect(made, record.edition, self._context(session, record, digest, now, approver))
         return Sight(proof=made, findings=tuple(findings), digest=digest)

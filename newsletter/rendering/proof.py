@@ -38,6 +38,7 @@ class Proof:
     """Everything a letter is cut from; `site` has no trailing slash, `nonce` is 12 characters of [a-z0-9].
 
     `links` are the targets behind the numbers of counted links, first number 1; nothing is counted when it is empty.
+    With `personal`, readers who agreed get a letter that tells which of them followed a link.
     """
 
     kind: Literal["edition", "letter"]
@@ -59,6 +60,7 @@ class Proof:
     template_digest: str
     content_digest: str
     links: tuple[str, ...] = ()
+    personal: bool = False
 
     @property
     def digest(self) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from apscheduler.schedulers.background import BackgroundScheduler
 
 import subscribers
+from newsletter import readership
 from newsletter.config import Config
 from newsletter.database import Database
 from newsletter.errors import NewsletterError
@@ -47,9 +48,10 @@ def run(database: Database, config: Config, vault: Vault, clock: Callable[[], da
 
 
 def _prune(database: Database, now: datetime) -> None:
-    """Forget the sign-ups nobody confirmed; the ledger keeps that they were asked for."""
+    """Forget the sign-ups nobody confirmed, which the ledger remembers, and what readers read long ago."""
     with database.transaction() as session:
         subscribers.prune(session, now)
+        readership.prune(session, now)
 
 
 def _pull(database: Database, config: Config, now: datetime) -> None:

@@ -18,7 +18,7 @@ from newsletter.database import Database
 from newsletter.editions import store
 from newsletter.errors import NewsletterError
 from newsletter.vault import Vault
-from newsletter.web import archive, desk, public
+from newsletter.web import archive, desk, public, reads
 from newsletter.web.desk import NotLoggedIn
 from newsletter.web.pages import HEADERS, SORRY, Pages
 from subscribers import InvalidToken, SubscribersError
@@ -40,6 +40,7 @@ class Manners:
             await self.app(scope, receive, send)
             return
         bodiless = scope["method"] == "HEAD"
+        scope["state"] = {**scope.get("state", {}), "bodiless": bodiless}
 
         async def with_manners(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -67,6 +68,7 @@ def application(pages: Pages) -> ASGIApp:
     )
     app.include_router(public.routes(pages))
     app.include_router(archive.routes(pages))
+    app.include_router(reads.routes(pages))
     app.include_router(desk.routes(pages))
     _house(app, pages)
     _sorry(app, pages)

@@ -43,14 +43,14 @@ def routes(pages: Pages) -> APIRouter:
 
     @router.get("/archive/{newsletter}/{on}.txt")
     def plain(newsletter: str, on: date) -> Response:
-        record = _sent(pages, newsletter, on)
+        record = sent(pages, newsletter, on)
         if record is None:
             return pages.sorry(InvalidToken())
         return PlainTextResponse(_letter(pages, record)[1], headers=HEADERS)
 
     @router.get("/archive/{newsletter}/{on}")
     def edition(newsletter: str, on: date) -> Response:
-        record = _sent(pages, newsletter, on)
+        record = sent(pages, newsletter, on)
         if record is None:
             return pages.sorry(InvalidToken())
         return HTMLResponse(_letter(pages, record)[0], headers=LETTER)
@@ -78,7 +78,8 @@ def _letter(pages: Pages, record: EditionRecord) -> tuple[str, str]:
     return local_pictures(html, shown.site), text
 
 
-def _sent(pages: Pages, newsletter: str, on: date) -> EditionRecord | None:
+def sent(pages: Pages, newsletter: str, on: date) -> EditionRecord | None:
+    """The edition of a date, once everybody may read it."""
     if not KEY.fullmatch(newsletter):
         return None
     with pages.database.snapshot() as session:

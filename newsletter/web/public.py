@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 
 import subscribers
+from newsletter import readership
 from newsletter.config import Newsletter
 from newsletter.delivery import correspondence
 from newsletter.errors import NewsletterError
@@ -118,6 +119,14 @@ def _going_out(router: APIRouter, pages: Pages) -> None:
                     subscribers.resume(session, pages.keys, token, now)
         except NotSubscribed:
             return _preferences(pages, token, 409)
+        return _preferences(pages, token, saved=True)
+
+    @router.post("/preferences/{token}/tracking")
+    def end_tracking(token: str) -> Response:
+        evidence = Evidence(method="button on the preferences page")
+        with pages.database.transaction() as session:
+            mine = subscribers.end_tracking_by_token(session, pages.keys, token, evidence, pages.clock())
+            readership.forget(session, mine.id)
         return _preferences(pages, token, saved=True)
 
     @router.get("/privacy")
