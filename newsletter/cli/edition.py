@@ -21,7 +21,7 @@ from newsletter.editions.store import EditionRecord, Override
 from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError
 from newsletter.rendering import preflight as checks
-from newsletter.rendering import proof
+from newsletter.rendering import press, proof
 from newsletter.rendering.preflight import Finding
 from newsletter.rendering.press import required
 from newsletter.scheduling import routine
@@ -222,6 +222,23 @@ def status(newsletter: NewsletterOption = "", date: DateOption = "", *, as_json:
         house.stdout.print(
             f"  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.event:<10} {entry.by}  {entry.reason}", markup=False
         )
+
+
+@app.command()
+def reads(newsletter: NewsletterOption = "", date: DateOption = "", *, as_json: JSONOption = False) -> None:
+    """List the links of an edition that were followed most, where the newsletter counts clicks; none below ten."""
+    with house.opened() as one:
+        paper, record = _record(one, newsletter, date)
+        with one.database.snapshot() as session:
+            found = press.most_read(session, record)
+    for line in found:
+        if as_json:
+            house.answer(line)
+        else:
+            house.stdout.print(f"{line.reads:>9,}  {line.headline}", markup=False)
+    if not found and not as_json:
+        counted = "no link was followed ten times" if paper.tracking != "none" else "this newsletter counts nothing"
+        house.say(f"worldbrief: {counted}")
 
 
 def work_off(one: House, mailing: MailingId) -> Accounts:

@@ -5,6 +5,7 @@ counted as a person carries that reader's token behind the number, and a picture
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from html import escape, unescape
 from typing import Final
@@ -16,14 +17,19 @@ _LINK: Final = re.compile(r'(<a\b[^>]*?\bhref=")(https?://[^"]+)(")', re.IGNOREC
 _END: Final = re.compile(r"</body>", re.IGNORECASE)
 
 
-def counted(proof: Proof, *, personal: bool = False) -> Proof:
-    """The proof with its outward links numbered from 1 in the order of the letter; one address has one number."""
+def counted(proof: Proof, legal: Collection[str], *, personal: bool = False) -> Proof:
+    """The proof with the links of its stories numbered from 1 in the order of the letter; one address has one number.
+
+    A newsroom's stories often stand on its own site: what is left alone are the links of the letter itself, that is
+    home, archive, each reader's own, and the `legal` ones.
+    """
     targets: dict[str, int] = {}
-    home = f"{proof.site}/"
+    own = {proof.site, f"{proof.site}/", *legal}
+    archive, token = f"{proof.site}/archive/", blank(proof.nonce, "token")
 
     def number(match: re.Match[str]) -> str:
         target = unescape(match[2])
-        if target == proof.site or target.startswith(home):
+        if target in own or target.startswith(archive) or token in target:
             return match[0]
         place = targets.setdefault(target, len(targets) + 1)
         return f"{match[1]}{escape(_door(proof))}/{place}{match[3]}"

@@ -21,7 +21,7 @@ from newsletter.editions.edition import Edition, revise
 from newsletter.editions.store import Approval, EditionRecord, Override
 from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError, NotReady
-from newsletter.rendering import counting, preflight, proof, template
+from newsletter.rendering import counting, preflight, proof, prose, template
 from newsletter.rendering.preflight import Context, Finding
 from newsletter.rendering.proof import Proof
 from newsletter.rendering.template import TEMPLATES
@@ -76,7 +76,7 @@ class Press:
             used = store.used(session, key, on, since)
             plan = plan_for(self.newsletter, on, occasion.send_at, used, occasion.notices)
             stories = wire.bank(session, since=_oldest(plan.slots, occasion.send_at))
-            edition = compose(plan, [*stories, *_most_read(session, key, occasion)], on)
+            edition = compose(plan, [*stories, *_ranking(session, key, occasion)], on)
             edition = _with_words_by_hand(edition, record.edition)
             if record.edition and edition.digest() == record.edition.digest() and record.send_at == occasion.send_at:
                 return record
@@ -92,7 +92,8 @@ class Press:
             raise EditionError(record.newsletter, record.on, "has not been built yet; run `worldbrief edition build`")
         made = proof.prove(self.template, record.edition, self.newsletter, self.site)
         if self.newsletter.tracking != "none":
-            made = counting.counted(made, personal=self.newsletter.tracking == "consented")
+            legal = {prose.address(one, made.site) for one in (self.site.privacy_url, self.site.terms_url)}
+            made = counting.counted(made, legal, personal=self.newsletter.tracking == "consented")
         digest = self.approval_digest(made, record.send_at)
         findings = preflight.inspect(made, record.edition, self._context(session, record, digest, now, approver))
         return Sight(proof=made, findings=tuple(findings), digest=digest)
@@ -180,19 +181,28 @@ def _with_words_by_hand(edition: Edition, before: Edition | None) -> Edition:
     )
 
 
-def _most_read(session: Session, newsletter: str, occasion: Occasion) -> list[Story]:
+def most_read(session: Session, record: EditionRecord) -> list[RankedLink]:
+    """The counted links of an edition that was sent, most followed first; those followed fewer than ten times are out.
+
+    A link without a story of its own is called by its address.
+    """
+    counts = readership.counts(session, record.newsletter, record.on)
+    if not counts or record.edition is None:
+        return []
+    links = proof.from_bytes(store.frozen_of(session, record.id)).links
+    headlines = {canonical_url(one.url): one.headline for one in record.edition.stories() if one.url}
+    return [
+        RankedLink(headline=headlines.get(canonical_url(url), url), url=url, reads=counts[number])
+        for number in counts
+        if number <= len(links) and (url := links[number - 1])
+    ]
+
+
+def _ranking(session: Session, newsletter: str, occasion: Occasion) -> list[Story]:
     """What was read most in the last edition, as one more story of the bank; none where too little was counted."""
     last = store.last_sent(session, newsletter, occasion.on)
-    if last is None or last.edition is None:
-        return []
-    counts = readership.counts(session, newsletter, last.on)
-    if not counts:
-        return []
-    links = proof.from_bytes(store.frozen_of(session, last.id)).links
-    headlines = {canonical_url(one.url): one.headline for one in last.edition.stories() if one.url}
-    reads = [(canonical_url(links[number - 1]), count) for number, count in counts.items() if number <= len(links)]
-    ranking = [RankedLink(headline=headlines[url], url=url, reads=count) for url, count in reads if url in headlines]
-    if not ranking:
+    ranking = [one for one in most_read(session, last) if one.headline != one.url] if last else []
+    if last is None or not ranking:
         return []
     headline = f"Most read on {last.on}"
     return [

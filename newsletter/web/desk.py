@@ -20,11 +20,11 @@ from newsletter.editions import store
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import State
 from newsletter.errors import AccountError, EditionError, IllegalMove, NotReady
-from newsletter.rendering import preflight, proof
+from newsletter.rendering import preflight, press, proof
 from newsletter.rendering.press import required
 from newsletter.rendering.proof import Proof
 from newsletter.scheduling import routine, timetable
-from newsletter.web.archive import LETTER, LETTER_POLICY, local_pictures
+from newsletter.web.archive import LETTER, LETTER_POLICY, PUBLIC, local_pictures
 from newsletter.web.deeds import DEEDS, Order
 from newsletter.web.pages import HEADERS, PRIVATE, Pages, network, same_origin, secure
 
@@ -170,6 +170,7 @@ def _edition_page(
         history = store.history(session, record.id) if record else []
         mailing = ledger.mailing_of(session, paper.key, on)
         counts = ledger.accounts(session, mailing) if mailing is not None else None
+        reads = press.most_read(session, record) if record and record.state in PUBLIC else []
     findings = sight.findings if sight else ()
     return _page(
         pages,
@@ -187,6 +188,7 @@ def _edition_page(
         titles={rule.id: rule.title for rule in preflight.RULES},
         history=history[::-1],
         accounts=counts,
+        reads=reads,
         counts=ledger.states(counts) if counts else {},
         skipped=timetable.skipped(paper, on),
         may={action: account.role.may(needed) for action, (needed, _deed) in DEEDS.items()},
