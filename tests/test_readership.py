@@ -60,8 +60,6 @@ def test_what_was_kept_goes_with_the_subscription(database: Database, now: datet
     with database.transaction() as session:
         session.connection().execute(text("DELETE FROM subscription"))
     with database.snapshot() as session:
-        reading, clicks = (
-            session.connection().execute(text(f"SELECT count(*) FROM {name}")).scalar_one()
-            for name in ("reading", "click")
-        )
+        asked = (text(f"SELECT count(*) FROM {name}") for name in ("reading", "click"))
+        reading, clicks = (session.connection().execute(one).scalar_one() for one in asked)
     assert [reading, clicks] == [0, 1]
