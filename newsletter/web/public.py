@@ -14,6 +14,7 @@ import subscribers
 from newsletter.config import Newsletter
 from newsletter.delivery import correspondence
 from newsletter.errors import NewsletterError
+from newsletter.languages import mark
 from newsletter.web.pages import HEADERS, PRIVATE, Pages, network
 from subscribers import (
     Address,
@@ -142,15 +143,16 @@ def _sign_up(pages: Pages, entry: Entry, later: BackgroundTasks) -> Response:
     if paper is None:
         return pages.sorry(InvalidToken())
     if not pages.limits.take(entry.network, pages.clock(), pages.config.signup.posts_per_hour):
-        said = "Please try again in an hour."
-        return pages.page("sorry", 429, title="Too many sign-ups from your network", said=said)
+        title, said = mark("Too many sign-ups from your network"), mark("Please try again in an hour.")
+        return pages.page("sorry", 429, title=title, said=said)
     if entry.wording != _digest(_wording(paper)):
-        problem = "The words of this form have changed since you opened it. Please read them again, then sign up."
+        problem = mark("The words of this form have changed since you opened it. Please read them again, then sign up.")
         return _form(pages, paper, 409, problem, entry.address)
     try:
         address = Address.parse(entry.address)
-    except InvalidAddress as error:
-        return _form(pages, paper, 422, f"That address cannot be right: {error.reason.rstrip('.')}.", entry.address)
+    except InvalidAddress:
+        problem = mark("That address cannot be right. Please look it over: it should read like name@example.org.")
+        return _form(pages, paper, 422, problem, entry.address)
     with pages.database.snapshot():
         # Nothing is promised while the database cannot be had. The work itself follows the answer, so that neither
         # its result nor the time it takes tells anybody whether an address is known.
@@ -222,8 +224,7 @@ def _wording(paper: Newsletter) -> str:
 def _snapshot(pages: Pages, paper: Newsletter) -> str:
     """The form as it was shown, with nobody's entries: what proves that nothing in it was ticked beforehand."""
     wording = _wording(paper)
-    template = pages.environment.get_template("signup.html")
-    return template.render(newsletter=paper, wording=wording, digest=_digest(wording), problem="", address="")
+    return pages.text("signup", newsletter=paper, wording=wording, digest=_digest(wording), problem="", address="")
 
 
 def _digest(text: str) -> str:
