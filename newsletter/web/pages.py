@@ -30,7 +30,7 @@ from newsletter.errors import (
     NewsletterError,
     NotReady,
 )
-from newsletter.languages import mark
+from newsletter.languages import Language, mark
 from newsletter.rendering.template import TEMPLATES
 from newsletter.vault import Vault
 from newsletter.web import wishes
@@ -174,11 +174,16 @@ class Pages:
         return HTMLResponse(self.text(name, **values), status_code=status, headers=dict(headers))
 
     def text(self, name: str, **values: object) -> str:
-        """The HTML of one page: the desk's are English, a reader's in what was asked for, else the newsletter's."""
-        wanted, paper = wishes.current(), values.get("newsletter")
-        own = paper.language if isinstance(paper, Newsletter) else ""
-        spoken = languages.language("en") if name.startswith("desk") else wanted.language(own)
-        return self.environment.get_template(f"{name}.html").render(values, spoken=spoken, wishes=wanted)
+        """The HTML of one page; the desk's are English."""
+        paper = values.get("newsletter")
+        spoken = self.spoken(paper if isinstance(paper, Newsletter) else None)
+        if name.startswith("desk"):
+            spoken = languages.language("en")
+        return self.environment.get_template(f"{name}.html").render(values, spoken=spoken, wishes=wishes.current())
+
+    def spoken(self, paper: Newsletter | None) -> Language:
+        """What a page speaks: what was asked for, else the newsletter's language, else the browser's."""
+        return wishes.current().language(paper.language if paper else "")
 
     def sorry(self, error: Exception) -> Response:
         """The page for an error a person can do something about."""
