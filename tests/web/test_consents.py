@@ -75,7 +75,9 @@ def test_what_was_read_is_what_is_kept_and_the_letter_speaks_it_too(house: House
         assert isinstance(asked, subscribers.Requester)
         found = subscribers.look_up(session, house.pages.keys, asked.token, house.clock.now)
     assert (asked.language, found.wording) == (code, one.text)
-        digest = session.connection().execute(sa.text("SELECT proof_digest FROM mailing WHERE kind = 'confirm'")).scalar()
+    query = sa.text("SELECT proof_digest FROM mailing WHERE kind = 'confirm'")
+    with house.database.snapshot() as session:
+        digest = session.connection().execute(query).scalar()
         letter = proof.from_bytes(store.frozen(session, str(digest)) or b"")
     spoken = language(code)
     assert letter.subject == spoken.say("Confirm your subscription to %(name)s") % {"name": "World Brief"}
