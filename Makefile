@@ -6,7 +6,7 @@ RUN    := $(VENV)/.run-$(shell cat requirements.txt pyproject.toml | cksum | cut
 DEV    := $(VENV)/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench fmt lock golden clean
+.PHONY: help demo serve test check bench fmt lock golden messages clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -36,6 +36,9 @@ fmt: $(DEV)  ## format and mend what ruff can
 
 golden: $(DEV)  ## regenerate the golden proofs; read the difference before committing it
 	@WORLD_BRIEF_GOLDEN=write $(BIN)/pytest -q tests/rendering
+
+messages: $(DEV)  ## bring the catalogues of templates/locale up to date with pages and letters
+	@$(BIN)/python -m tests.tools.messages
 
 lock: $(DEV)  ## pin the requirements again (needs uv on the PATH)
 	@uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade \

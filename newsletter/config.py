@@ -161,10 +161,8 @@ class Newsletter:
     sender_address: str
     reply_to: str = ""
     list_id: str = ""
-    wording: str = (
-        "Sign up to receive {name} in your inbox every weekday. By submitting your email, you agree to the "
-        "Privacy Policy and Terms of Use and to receive email correspondence from us. You may opt out at any time."
-    )
+    wording: str = ""
+    wording_style: Literal["standard", "strict"] = "standard"
     timezone: str = "UTC"
     days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
     build_at: time = time(4, 45)

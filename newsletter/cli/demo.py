@@ -98,7 +98,7 @@ def _stock(one: House, paper: Newsletter, on: date, now: datetime) -> None:
     shutil.copytree(SAMPLES / "media", one.config.home / "media", dirs_exist_ok=True)
     house.stdout.print(f"the bank        {len(stories)} sample stories ({counts.new} new)")
     rows = _sample_rows(now).encode()
-    job = import_job(paper, "samples", MARK, now)
+    job = import_job(paper, one.config.site.publisher, "samples", MARK, now)
     imported = subscribers.import_csv(one.database.transaction, one.vault.keys, rows.splitlines(keepends=True), job)
     house.stdout.print(f"the audience    {imported.rows} sample subscribers ({imported.imported} new)")
 

@@ -9,6 +9,7 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, JSONOption, NewsletterOption
 from newsletter.config import Newsletter
+from newsletter.web import consents
 from subscribers import Address, Evidence, ImportJob, SuppressionReason
 
 subscriber = typer.Typer(
@@ -19,9 +20,9 @@ consent = typer.Typer(help="The consent ledger.", no_args_is_help=True, rich_mar
 AddressArgument = Annotated[str, typer.Argument(help="The subscriber’s address.")]
 
 
-def import_job(paper: Newsletter, file: str, by: str, now: datetime) -> ImportJob:
-    """An import into a newsletter, whose own wording its rows may name by digest."""
-    wordings = (paper.wording.replace("{name}", paper.name),)
+def import_job(paper: Newsletter, publisher: str, file: str, by: str, now: datetime) -> ImportJob:
+    """An import into a newsletter, whose forms' wordings its rows may name by digest."""
+    wordings = tuple(one.text for one in consents.deployed(paper, publisher).values())
     return ImportJob(file=file, newsletter=paper.key, language=paper.language, by=by, now=now, wordings=wordings)
 
 

@@ -66,7 +66,7 @@ def import_file(
 ) -> None:
     """Import subscribers. Rows without consent evidence are stored but never mailed; suppression always wins."""
     with house.opened() as one:
-        job = import_job(one.newsletter(newsletter), file.name, by, house.clock())
+        job = import_job(one.newsletter(newsletter), one.config.site.publisher, file.name, by, house.clock())
         job = replace(job, loader=source, shown=_read(wording) if wording else "")
         with _reading(file) as lines, bar("reading" if dry_run else "importing") as advance:
             if dry_run:

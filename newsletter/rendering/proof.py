@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
+from newsletter import languages
 from newsletter.config import Newsletter, Site
 from newsletter.editions.edition import Edition
 from newsletter.errors import TemplateError
@@ -111,7 +112,8 @@ def prove_letter(template: Template, newsletter: Newsletter, site: Site, values:
     """
     content = sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()
     sheet = _Sheet(template=template, newsletter=newsletter, site=site, content=content)
-    return sheet.proof("letter", newsletter.language, {"values": values})
+    spoken = languages.choose("", newsletter.language, "")
+    return sheet.proof("letter", newsletter.language, {"values": values, "spoken": spoken})
 
 
 def neutral(proof: Proof) -> tuple[str, str]:

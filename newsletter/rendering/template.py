@@ -20,6 +20,7 @@ import jinja2
 from jinja2 import meta
 from mjml import mjml2html
 
+from newsletter import languages
 from newsletter.errors import TemplateError
 from newsletter.rendering import grammar, plaintext
 
@@ -30,7 +31,7 @@ ENGINE: Final = f"mjml-python {version('mjml-python')}"
 SUFFIXES: Final = {".mjml", ".txt", ".css", ".toml"}
 # What a template may ask for; `page` and `proof` answer.
 NAMES: Final = frozenset(
-    {"edition", "newsletter", "site", "language", "direction", "address", "links", "values", "words", "on"}
+    {"edition", "newsletter", "site", "language", "spoken", "direction", "address", "links", "values", "words", "on"}
     | {"absolute", "prose", "run_in", "blocks", "onward", "day", "moment"}
     | {"ranked", "agenda", "questions", "figures", "as_of", "height", "filler"}
 )
@@ -270,6 +271,7 @@ def _environment(*, escaped: bool) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.globals = {} if escaped else dict(_WRITERS)
+    languages.install(environment)
     return environment
 
 

@@ -17,10 +17,11 @@ from newsletter.config import Config
 from newsletter.database import Database
 from newsletter.editions import store
 from newsletter.errors import NewsletterError
+from newsletter.languages import mark
 from newsletter.vault import Vault
-from newsletter.web import archive, desk, public, reads
+from newsletter.web import archive, desk, public, reads, wishes
 from newsletter.web.desk import NotLoggedIn
-from newsletter.web.pages import HEADERS, SORRY, Pages
+from newsletter.web.pages import FAILED, HEADERS, SORRY, Pages
 from subscribers import InvalidToken, SubscribersError
 
 MAX_BODY_BYTES: Final = 100_000
@@ -41,6 +42,7 @@ class Manners:
             return
         bodiless = scope["method"] == "HEAD"
         scope["state"] = {**scope.get("state", {}), "bodiless": bodiless}
+        wishes.begin(scope)
 
         async def with_manners(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -111,7 +113,7 @@ def _sorry(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(HTTPException)
     def unknown(_request: Request, error: HTTPException) -> Response:
-        title, said = SORRY.get(error.status_code, ("That did not work", str(error.detail)))
+        title, said = SORRY.get(error.status_code, (FAILED, str(error.detail)))
         answer = pages.page("sorry", error.status_code, title=title, said=said)
         answer.headers.update(error.headers or {})
         return answer
@@ -120,7 +122,8 @@ def _sorry(app: FastAPI, pages: Pages) -> None:
     def invalid(_request: Request, error: RequestValidationError) -> Response:
         if any(one["loc"][0] == "path" for one in error.errors()):
             return pages.sorry(InvalidToken())
-        return pages.page("sorry", 422, title="That form was not filled in as it can be", said="Please go back to it.")
+        title, said = mark("That form was not filled in as it can be"), mark("Please go back to it.")
+        return pages.page("sorry", 422, title=title, said=said)
 
     @app.exception_handler(Exception)
     def broken(request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 import subscribers
+from newsletter import languages
 from newsletter.config import Config, Newsletter
 from newsletter.database import Database
 from newsletter.errors import (
@@ -29,8 +30,10 @@ from newsletter.errors import (
     NewsletterError,
     NotReady,
 )
+from newsletter.languages import Language, mark
 from newsletter.rendering.template import TEMPLATES
 from newsletter.vault import Vault
+from newsletter.web import wishes
 from subscribers import ExpiredToken, InvalidAddress, InvalidToken, NotSubscribed
 
 # Nothing but our own style sheet and pictures, and forms that go nowhere else.
@@ -65,11 +68,15 @@ STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
 )
 
 # What is said instead of the error's own words, which could tell a stranger something.
+FAILED: Final = mark("That did not work")
 SORRY: Final[Mapping[int, tuple[str, str]]] = {
-    404: ("There is nothing here", "The link may have been cut in two by a mail program: try to copy the whole of it."),
-    410: ("This link has expired", "Sign up again on the front page, and a new letter is sent."),
-    500: ("That did not work", "The fault is ours, and it has been noted. Please try again in a moment."),
-    503: ("Please try again in a moment", "Nothing was changed."),
+    404: (
+        mark("There is nothing here"),
+        mark("The link may have been cut in two by a mail program: try to copy the whole of it."),
+    ),
+    410: (mark("This link has expired"), mark("Sign up again on the front page, and a new letter is sent.")),
+    500: (FAILED, mark("The fault is ours, and it has been noted. Please try again in a moment.")),
+    503: (mark("Please try again in a moment"), mark("Nothing was changed.")),
 }
 
 # Beyond so many networks in an hour all new ones count as one: memory is bounded, whoever posts.
@@ -126,6 +133,7 @@ class Pages:
         )
         one.globals.update(site=self.config.site, newsletters=self.config.newsletters, style=self.style_name)
         one.filters.update(local=_local)
+        languages.install(one)
         return one
 
     @cached_property
@@ -162,14 +170,25 @@ class Pages:
     def page(
         self, name: str, status: int = 200, *, headers: Mapping[str, str] = HEADERS, **values: object
     ) -> HTMLResponse:
-        """Render one page of `templates/pages`."""
-        html = self.environment.get_template(f"{name}.html").render(values)
-        return HTMLResponse(html, status_code=status, headers=dict(headers))
+        """Render one page of `templates/pages`, in the language of the request at hand."""
+        return HTMLResponse(self.text(name, **values), status_code=status, headers=dict(headers))
+
+    def text(self, name: str, **values: object) -> str:
+        """The HTML of one page; the desk's are English."""
+        paper = values.get("newsletter")
+        spoken = self.spoken(paper if isinstance(paper, Newsletter) else None)
+        if name.startswith("desk"):
+            spoken = languages.language("en")
+        return self.environment.get_template(f"{name}.html").render(values, spoken=spoken, wishes=wishes.current())
+
+    def spoken(self, paper: Newsletter | None) -> Language:
+        """What a page speaks: what was asked for, else the newsletter's language, else the browser's."""
+        return wishes.current().language(paper.language if paper else "")
 
     def sorry(self, error: Exception) -> Response:
         """The page for an error a person can do something about."""
         status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
-        title, said = SORRY.get(status, ("That did not work", str(error)))
+        title, said = SORRY.get(status, (FAILED, str(error)))
         return self.page("sorry", status, headers=HEADERS | PRIVATE, title=title, said=said)
 
 

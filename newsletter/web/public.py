@@ -1,6 +1,5 @@
 """The readers' pages: sign-up, confirmation, preferences, unsubscribe, privacy and terms. A GET never writes."""
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,9 @@ from newsletter import readership
 from newsletter.config import Newsletter
 from newsletter.delivery import correspondence
 from newsletter.errors import NewsletterError
+from newsletter.languages import mark
+from newsletter.web import consents
+from newsletter.web.consents import Consent
 from newsletter.web.pages import HEADERS, PRIVATE, Pages, network
 from subscribers import (
     Address,
@@ -139,10 +141,8 @@ def _going_out(router: APIRouter, pages: Pages) -> None:
 
 
 def _form(pages: Pages, paper: Newsletter, status: int = 200, problem: str = "", address: str = "") -> Response:
-    wording = _wording(paper)
-    return pages.page(
-        "signup", status, newsletter=paper, wording=wording, digest=_digest(wording), problem=problem, address=address
-    )
+    consent = consents.shown(paper, pages.config.site.publisher, pages.spoken(paper).code)
+    return pages.page("signup", status, newsletter=paper, consent=consent, problem=problem, address=address)
 
 
 def _sign_up(pages: Pages, entry: Entry, later: BackgroundTasks) -> Response:
@@ -151,32 +151,34 @@ def _sign_up(pages: Pages, entry: Entry, later: BackgroundTasks) -> Response:
     if paper is None:
         return pages.sorry(InvalidToken())
     if not pages.limits.take(entry.network, pages.clock(), pages.config.signup.posts_per_hour):
-        said = "Please try again in an hour."
-        return pages.page("sorry", 429, title="Too many sign-ups from your network", said=said)
-    if entry.wording != _digest(_wording(paper)):
-        problem = "The words of this form have changed since you opened it. Please read them again, then sign up."
+        title, said = mark("Too many sign-ups from your network"), mark("Please try again in an hour.")
+        return pages.page("sorry", 429, title=title, said=said)
+    consent = consents.deployed(paper, pages.config.site.publisher).get(entry.wording)
+    if consent is None:
+        problem = mark("The words of this form have changed since you opened it. Please read them again, then sign up.")
         return _form(pages, paper, 409, problem, entry.address)
     try:
         address = Address.parse(entry.address)
-    except InvalidAddress as error:
-        return _form(pages, paper, 422, f"That address cannot be right: {error.reason.rstrip('.')}.", entry.address)
+    except InvalidAddress:
+        problem = mark("That address cannot be right. Please look it over: it should read like name@example.org.")
+        return _form(pages, paper, 422, problem, entry.address)
     with pages.database.snapshot():
         # Nothing is promised while the database cannot be had. The work itself follows the answer, so that neither
         # its result nor the time it takes tells anybody whether an address is known.
         if not entry.trapped:
-            later.add_task(_request, pages, paper, address, entry.network)
+            later.add_task(_request, pages, paper, consent, address, entry.network)
     return pages.page("check", newsletter=paper, hours=pages.config.signup.confirm_hours)
 
 
-def _request(pages: Pages, paper: Newsletter, address: Address, source: str) -> None:
+def _request(pages: Pages, paper: Newsletter, consent: Consent, address: Address, source: str) -> None:
     """Keep the request and queue its letter in one transaction; whatever comes of it, the page is the same."""
     now = pages.clock()
     asked = SignUp(
         address=address,
         newsletter=paper.key,
-        language=paper.language,
-        wording=_wording(paper),
-        form=_snapshot(pages, paper),
+        language=consent.language,
+        wording=consent.text,
+        form=_snapshot(pages, paper, consent),
         source="form",
         network=source,
         confirm_hours=pages.config.signup.confirm_hours,
@@ -186,7 +188,8 @@ def _request(pages: Pages, paper: Newsletter, address: Address, source: str) -> 
         with pages.database.transaction() as session:
             answer = subscribers.sign_up(session, pages.keys, asked, now)
             if isinstance(answer, Pending):
-                correspondence.confirmation(session, paper, pages.config, answer.request_id, answer.expires_at, now)
+                spoken = consents.in_language(paper, consent.language)
+                correspondence.confirmation(session, spoken, pages.config, answer.request_id, answer.expires_at, now)
     except (NewsletterError, SubscribersError) as error:
         # The page has been answered; these errors never name an address.
         log.error("a sign-up to %s was lost: %s", paper.key, error)  # noqa: TRY400 -- its one line says it all
@@ -224,16 +227,6 @@ def _leave(pages: Pages, token: str, *, one_click: bool) -> Response:
     return pages.page("left", headers=TOKEN_PAGE, newsletter=pages.named(done.newsletter))
 
 
-def _wording(paper: Newsletter) -> str:
-    return paper.wording.replace("{name}", paper.name)
-
-
-def _snapshot(pages: Pages, paper: Newsletter) -> str:
+def _snapshot(pages: Pages, paper: Newsletter, consent: Consent) -> str:
     """The form as it was shown, with nobody's entries: what proves that nothing in it was ticked beforehand."""
-    wording = _wording(paper)
-    template = pages.environment.get_template("signup.html")
-    return template.render(newsletter=paper, wording=wording, digest=_digest(wording), problem="", address="")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return pages.text("signup", newsletter=paper, consent=consent, problem="", address="")
