@@ -12,6 +12,7 @@ from subscribers.dossier import Dossier, SignupView, show
 from subscribers.errors import (
     BrokenChain,
     ExpiredToken,
+    IllegalChange,
     ImportRefused,
     InvalidAddress,
     InvalidToken,
@@ -24,7 +25,7 @@ from subscribers.keyring import Keyring
 from subscribers.keys import Keys
 from subscribers.ledger.consent import Recorded, lock
 from subscribers.ledger.evidence import Evidence, Kind
-from subscribers.ledger.triggers import ledger_triggers
+from subscribers.ledger.triggers import ledger_triggers, standing_triggers
 from subscribers.opt_in import (
     Confirmed,
     Invitation,
@@ -41,7 +42,6 @@ from subscribers.opt_in import (
 from subscribers.opt_out import (
     Paused,
     Preferences,
-    SuppressionReason,
     Unsubscribed,
     pause,
     preferences,
@@ -49,9 +49,11 @@ from subscribers.opt_out import (
     suppress,
     unsubscribe,
     unsubscribe_address,
+    unsuppress,
 )
-from subscribers.registry import EndReason, State, Subscription
-from subscribers.requests import RequestState, prune
+from subscribers.registry import Subscription
+from subscribers.requests import prune
+from subscribers.states import EndReason, RequestState, State, SuppressionReason
 from subscribers.tracking import (
     Agreement,
     allow_tracking,
@@ -90,6 +92,7 @@ __all__ = [
     "Exclusion",
     "ExpiredToken",
     "Exported",
+    "IllegalChange",
     "ImportJob",
     "ImportRefused",
     "Imported",
@@ -148,10 +151,12 @@ __all__ = [
     "resume",
     "show",
     "sign_up",
+    "standing_triggers",
     "suppress",
     "tracked_subscription",
     "undo",
     "unsubscribe",
     "unsubscribe_address",
+    "unsuppress",
     "verify",
 ]

@@ -7,22 +7,20 @@ keys at hand, or put back to an older state) is not found here.
 import json
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session
 
-from subscribers import registry
-from subscribers.errors import UnreadableSeal
+from subscribers import registry, states
+from subscribers.errors import IllegalChange, UnreadableSeal
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent, evidence
 from subscribers.ledger.consent import Stored
-from subscribers.ledger.evidence import AUTHORISING, ENDING, GENESIS, Kind
+from subscribers.ledger.evidence import AUTHORISING, GENESIS, Actor, Kind
 from subscribers.ledger.merkle import Tree
-from subscribers.registry import State
+from subscribers.states import NONE, Change, EndReason, Place
 
 _KINDS: Final = frozenset(Kind)
-_PAUSES: Final[dict[str, State]] = {Kind.PAUSED: State.PAUSED, Kind.RESUMED: State.ACTIVE}
-_RUNNING: Final = frozenset({State.ACTIVE, State.PAUSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +46,12 @@ class Verdict:
 class _Standing:
     """What the events so far say of one subject and newsletter."""
 
-    state: State
-    ended_reason: str
+    place: Place
     authorised_by: int | None
     seq: int
 
     def __str__(self) -> str:
-        why = f" ({self.ended_reason})" if self.ended_reason else ""
-        return f"{self.state}{why} by event {self.authorised_by}"
+        return f"{self.place} by event {self.authorised_by}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,22 +100,27 @@ def _follow(walk: _Replay, event: Stored) -> None:
     computed = evidence.entry(event.previous, event.header.encode(), event.commitment)
     if computed != event.entry:
         walk.blame(event.seq, "header, commitment or link differ from what was chained")
-    if not _columns_match(event):
+    header = _header(event)
+    if not _columns_match(event, header):
         walk.blame(event.seq, "columns differ from the header")
     if event.wording and event.wording not in walk.wordings:
         walk.blame(event.seq, "its wording is missing or altered")
     _payload(walk, event)
     walk.tree.add(computed)
     walk.last_seq, walk.last_entry = event.seq, event.entry
-    _apply(walk, event)
+    _apply(walk, event, header)
 
 
-def _columns_match(event: Stored) -> bool:
+def _header(event: Stored) -> dict[str, Any]:
     try:
         header = json.loads(event.header)
-        told = (header["seq"], header["subject"], header["newsletter"], header["kind"], header["wording"])
-    except (ValueError, KeyError, TypeError):
-        return False
+    except ValueError:
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def _columns_match(event: Stored, header: dict[str, Any]) -> bool:
+    told = tuple(header.get(name) for name in ("seq", "subject", "newsletter", "kind", "wording"))
     held = (event.seq, event.subject.hex(), event.newsletter, event.kind, event.wording)
     return told == held and event.kind in _KINDS
 
@@ -137,31 +138,24 @@ def _payload(walk: _Replay, event: Stored) -> None:
         walk.blame(event.seq, "its payload is not the one committed to")
 
 
-def _apply(walk: _Replay, event: Stored) -> None:
-    """The state machine of a subscription, as the ledger alone tells it."""
-    name = (event.subject, event.newsletter)
-    before = walk.standings.get(name)
-    after = _Standing(state=State.UNKNOWN, ended_reason="", authorised_by=None, seq=event.seq)
-    if event.kind in AUTHORISING:
-        after.state, after.authorised_by = State.ACTIVE, event.seq
-    elif before is None:
-        if event.kind != Kind.IMPORTED_WITHOUT_EVIDENCE:
-            return
-    elif event.kind in _PAUSES and before.state in _RUNNING:
-        after.state, after.authorised_by = _PAUSES[event.kind], before.authorised_by
-    elif event.kind in ENDING:
-        after.state, after.authorised_by = State.ENDED, before.authorised_by
-        after.ended_reason = _reason(event)
-    else:
-        return
-    walk.standings[name] = after
-
-
-def _reason(event: Stored) -> str:
+def _apply(walk: _Replay, event: Stored, header: dict[str, Any]) -> None:
+    """What the event does to its subscription, as the table of changes says."""
+    before = walk.standings.get((event.subject, event.newsletter))
     try:
-        return str(json.loads(event.header)["reason"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        reason = header.get("reason")
+        change = Change(Kind(event.kind), Actor(header["actor"]), EndReason(reason) if reason else None)
+        place = states.after(before.place if before else NONE, change)
+    except IllegalChange as error:
+        walk.blame(event.seq, str(error))
+        return
+    except (KeyError, ValueError):
+        walk.blame(event.seq, "its header names no known event, hand or reason")
+        return
+    if place == (before.place if before else NONE) and change.kind not in AUTHORISING:
+        return
+    authorised_by = event.seq if change.kind in AUTHORISING else before and before.authorised_by
+    standing = _Standing(place=place, authorised_by=authorised_by, seq=event.seq)
+    walk.standings[event.subject, event.newsletter] = standing
 
 
 def _end_of_chain(walk: _Replay, head: consent.Head) -> None:
@@ -176,7 +170,7 @@ def _projection(walk: _Replay, session: Session) -> None:
     expected = dict(walk.standings)
     for one in registry.all_subscriptions(session):
         told = expected.pop((one.subject, one.newsletter), None)
-        found = _Standing(state=one.state, ended_reason=one.ended_reason or "", authorised_by=one.authorised_by, seq=0)
+        found = _Standing(place=one.place, authorised_by=one.authorised_by, seq=0)
         if told is None:
             walk.blame(one.authorised_by or 0, f"subscription {one.id} is {found}, no event says so")
         elif str(told) != str(found):

@@ -11,7 +11,7 @@ from subscribers.keys import Keys
 from subscribers.ledger import consent
 from subscribers.ledger.consent import Recorded
 from subscribers.registry import Subscription
-from subscribers.requests import RequestState
+from subscribers.states import RequestState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

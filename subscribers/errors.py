@@ -5,6 +5,7 @@ SubscribersError
 ├─ InvalidToken                          also ValueError; forged, cut, of another purpose, or good for nothing now
 ├─ ExpiredToken(issued_at)               also ValueError; genuine, but its time is over: the page can offer a new letter
 ├─ NotSubscribed(newsletter)             also LookupError; there is no subscription this could be done to
+├─ IllegalChange(before, kind, actor)    also ValueError; nothing leads from there by that event at that hand
 ├─ UnreadableSeal                        also ValueError; sealed by another key, or altered
 ├─ BrokenChain(seq, reason)              the consent ledger cannot be appended to as it stands
 ├─ ImportRefused(file, row, reason)      also ValueError; the whole file is refused, nothing of it was kept
@@ -48,6 +49,14 @@ class NotSubscribed(SubscribersError, LookupError):
     def __init__(self, newsletter: str) -> None:
         self.newsletter = newsletter
         super().__init__(f"no running subscription to {newsletter}")
+
+
+class IllegalChange(SubscribersError, ValueError):
+    """A request or subscription does not go that way."""
+
+    def __init__(self, before: str, kind: str, actor: str) -> None:
+        self.before, self.kind, self.actor = before, kind, actor
+        super().__init__(f"{before} is not changed by `{kind}` at the hand of {actor}")
 
 
 class UnreadableSeal(SubscribersError, ValueError):

@@ -10,15 +10,16 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests
+from subscribers import registry, requests, states
 from subscribers.addresses import Address
 from subscribers.audience import Dropped
 from subscribers.errors import ExpiredToken, InvalidToken, UnreadableSeal
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent
-from subscribers.ledger.evidence import Event, Evidence, Kind, digest
-from subscribers.registry import Newcomer, NewSubscription, State
-from subscribers.requests import NewRequest, Request, RequestState
+from subscribers.ledger.evidence import Actor, Event, Evidence, Kind, digest
+from subscribers.registry import Newcomer, NewSubscription
+from subscribers.requests import NewRequest, Request
+from subscribers.states import BY_THE_DESK, NONE, Change, RequestState, State
 from subscribers.tokens import ID_BYTES, Purpose
 
 DAY: Final = timedelta(hours=24)
@@ -104,7 +105,7 @@ def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pend
         return Quiet(reason=silence)
     for one in earlier:
         if one.state is RequestState.PENDING and one.newsletter == wanted.newsletter:
-            requests.move(session, one.id, RequestState.SUPERSEDED)
+            requests.move(session, one.id, states.request_after(one.state, Kind.REQUESTED, Actor.SUBJECT))
     subject = _subject(session, keys, fingerprint, earlier, now)
     wording, form = consent.keep_wording(session, wanted.wording, wanted.language), digest(wanted.form)
     evidence = Evidence(method=wanted.method, source=wanted.source, network=wanted.network)
@@ -132,9 +133,10 @@ def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pend
         expires_at=expires_at,
     )
     request_id = requests.keep(session, new, now)
-    return (
-        Quiet(reason=Silence.PENDING) if request_id is None else Pending(request_id=request_id, expires_at=expires_at)
-    )
+    if request_id is None:
+        return Quiet(reason=Silence.PENDING)
+    registry.note_letter(session, fingerprint, now)
+    return Pending(request_id=request_id, expires_at=expires_at)
 
 
 def requester(session: Session, keys: Keys, request_id: int, now: datetime) -> Requester | Dropped:
@@ -146,7 +148,7 @@ def requester(session: Session, keys: Keys, request_id: int, now: datetime) -> R
         return Dropped(reason=f"request {request.state}")
     if now >= request.expires_at:
         return Dropped(reason="request expired")
-    if registry.suppressed(session, [request.fingerprint]):
+    if _is_barred(session, request):
         return Dropped(reason="suppressed")
     try:
         address = _address(keys, request)
@@ -176,6 +178,8 @@ def look_up(session: Session, keys: Keys, token: str, now: datetime) -> Invitati
 def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: Evidence) -> Confirmed:
     """Make the subscription active by a `given` event; a second time changes nothing.
 
+    It lifts what only its holder may lift: an objection, a complaint of long ago, the bounce of a dead mailbox.
+
     Raises InvalidToken when the token is not genuine, or the address has been withdrawn or suppressed since; and
     ExpiredToken when its hours are over or a newer letter has taken its place.
     """
@@ -186,6 +190,7 @@ def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: E
         return Confirmed(newsletter=request.newsletter, already=True)
     person = registry.people(session, [request.fingerprint]).get(request.fingerprint)
     subject = person.subject if person else request.subject
+    _lift(session, keys, request, subject, now)
     event = Event(
         subject=subject,
         newsletter=request.newsletter,
@@ -197,13 +202,13 @@ def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: E
     )
     [seq] = consent.append(session, keys, [event], now)
     _activate(session, keys, request, seq, now)
-    requests.move(session, request.id, RequestState.CONFIRMED)
+    requests.move(session, request.id, states.request_after(request.state, Kind.GIVEN, Actor.SUBJECT))
     return Confirmed(newsletter=request.newsletter, already=False)
 
 
 def _silence(session: Session, keys: Keys, wanted: SignUp, earlier: list[Request], now: datetime) -> Silence | None:
     fingerprint = keys.fingerprint(wanted.address)
-    if registry.suppressed(session, [fingerprint]):
+    if states.bars_letter(registry.bars(session, fingerprint), now):
         return Silence.SUPPRESSED
     for one in registry.subscriptions_of(session, [fingerprint]):
         if one.newsletter == wanted.newsletter and one.state_at(now) is State.ACTIVE:
@@ -230,7 +235,7 @@ def _usable(session: Session, keys: Keys, token: str, now: datetime) -> tuple[Re
     request = requests.by_public_id(session, keys.read_token(Purpose.CONFIRM, token))
     if request is None or request.state is RequestState.WITHDRAWN:
         raise InvalidToken
-    if registry.suppressed(session, [request.fingerprint]):
+    if _is_barred(session, request):
         raise InvalidToken
     if request.state is RequestState.CONFIRMED:
         if not _is_running(session, request):
@@ -239,6 +244,25 @@ def _usable(session: Session, keys: Keys, token: str, now: datetime) -> tuple[Re
     if request.state is RequestState.SUPERSEDED or now >= request.expires_at:
         raise ExpiredToken(request.requested_at)
     return request, False
+
+
+def _is_barred(session: Session, request: Request) -> bool:
+    return states.bars_confirmation(registry.bars(session, request.fingerprint), request.requested_at)
+
+
+def _lift(session: Session, keys: Keys, request: Request, subject: bytes, now: datetime) -> None:
+    reasons = [one.reason for one in registry.bars(session, request.fingerprint) if one.reason not in BY_THE_DESK]
+    if not reasons:
+        return
+    event = Event(
+        subject=subject,
+        newsletter=request.newsletter,
+        kind=Kind.UNSUPPRESSED,
+        evidence=Evidence(method="confirmation", reason=", ".join(sorted(reasons))),
+        refers_to=request.requested_by,
+    )
+    consent.append(session, keys, [event], now)
+    registry.lift(session, request.fingerprint, reasons)
 
 
 def _is_running(session: Session, request: Request) -> bool:
@@ -250,6 +274,7 @@ def _is_running(session: Session, request: Request) -> bool:
 def _activate(session: Session, keys: Keys, request: Request, seq: int, now: datetime) -> None:
     known = registry.subscriptions_of(session, [request.fingerprint])
     mine = next((one for one in known if one.newsletter == request.newsletter), None)
+    states.after(mine.place if mine else NONE, Change(Kind.GIVEN, Actor.SUBJECT))
     if mine:
         registry.activate(session, mine.id, seq, now)
         return

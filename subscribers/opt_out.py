@@ -3,41 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests
+from subscribers import registry, requests, states
 from subscribers.addresses import Address
-from subscribers.errors import InvalidToken, NotSubscribed
+from subscribers.errors import IllegalChange, InvalidToken, NotSubscribed
 from subscribers.keys import Keys
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
-from subscribers.registry import EndReason, State, Subscription
+from subscribers.registry import Subscription
+from subscribers.states import BY_THE_DESK, SUPPRESSING, Change, EndReason, State, SuppressionReason
 from subscribers.tokens import Purpose
 
 LONGEST_PAUSE: Final = timedelta(days=366)
-
-
-class SuppressionReason(StrEnum):
-    """Why an address must never be written to."""
-
-    COMPLAINED = "complained"
-    OBJECTED = "objected"
-    BOUNCED = "bounced"
-    DESK = "desk"
-    LEGAL = "legal"
-
-
-# What a suppression does to the subscriptions that still run.
-_ENDS: Final = {
-    SuppressionReason.COMPLAINED: (Kind.WITHDRAWN, EndReason.COMPLAINED),
-    SuppressionReason.OBJECTED: (Kind.WITHDRAWN, EndReason.OBJECTED),
-    SuppressionReason.BOUNCED: (Kind.DELIVERY_BLOCKED, EndReason.BOUNCED),
-    SuppressionReason.DESK: (Kind.SUPPRESSED, EndReason.SUPPRESSED),
-    SuppressionReason.LEGAL: (Kind.SUPPRESSED, EndReason.SUPPRESSED),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +55,7 @@ class Preferences:
 class _Ending:
     """How subscriptions are to end."""
 
-    kind: Kind
-    reason: EndReason
-    actor: Actor
+    change: Change
     evidence: Evidence
 
 
@@ -91,11 +69,10 @@ def unsubscribe(session: Session, keys: Keys, token: str, now: datetime, method:
     mine = registry.subscription(session, public_id)
     if mine is None:
         raise InvalidToken
-    ending = _Ending(
-        kind=Kind.WITHDRAWN, reason=EndReason.WITHDRAWN, actor=Actor.SUBJECT, evidence=Evidence(method=method)
-    )
+    left = Change(Kind.WITHDRAWN, Actor.SUBJECT, EndReason.WITHDRAWN)
+    ending = _Ending(change=left, evidence=Evidence(method=method))
     ended = _end(session, keys, [mine], ending, now)
-    requests.close(session, mine.fingerprint, [mine.newsletter])
+    requests.close(session, [mine.fingerprint], [mine.newsletter])
     return Unsubscribed(newsletter=mine.newsletter, already=not ended)
 
 
@@ -110,13 +87,9 @@ def unsubscribe_address(
     fingerprint = keys.fingerprint(address)
     known = registry.subscriptions_of(session, [fingerprint])
     mine = [one for one in known if newsletter is None or one.newsletter == newsletter]
-    ending = _Ending(
-        kind=Kind.WITHDRAWN,
-        reason=EndReason.WITHDRAWN,
-        actor=Actor.DESK,
-        evidence=evidence,
-    )
-    requests.close(session, fingerprint, None if newsletter is None else [newsletter])
+    left = Change(Kind.WITHDRAWN, Actor.DESK, EndReason.WITHDRAWN)
+    ending = _Ending(change=left, evidence=evidence)
+    requests.close(session, [fingerprint], None if newsletter is None else [newsletter])
     return _end(session, keys, mine, ending, now)
 
 
@@ -124,13 +97,40 @@ def suppress(session: Session, keys: Keys, address: Address, reason: Suppression
     """Never write to an address again, whatever a form, import or editor says; returns how many subscriptions ended."""
     consent.lock(session)
     fingerprint = keys.fingerprint(address)
-    kind, end_reason = _ENDS[reason]
-    actor = Actor.DESK if reason in {SuppressionReason.DESK, SuppressionReason.LEGAL} else Actor.SYSTEM
     evidence = Evidence(method="suppression", by=by, reason=reason.value)
     registry.add_suppression(session, fingerprint, reason.value, by, now)
-    requests.close(session, fingerprint)
-    ending = _Ending(kind=kind, reason=end_reason, actor=actor, evidence=evidence)
+    requests.close(session, [fingerprint])
+    ending = _Ending(change=SUPPRESSING[reason], evidence=evidence)
     return _end(session, keys, registry.subscriptions_of(session, [fingerprint]), ending, now)
+
+
+def unsuppress(
+    session: Session, keys: Keys, address: Address, evidence: Evidence, now: datetime
+) -> tuple[SuppressionReason, ...]:
+    """Lift what the desk or the law has put on an address, as `evidence.by` and `evidence.second` decided.
+
+    Returns what was lifted. Nobody is written to by that: it lets the holder sign up again, and what the holder put
+    there only the holder lifts. Raises IllegalChange when it was not two people, or they give no reason.
+    """
+    if not evidence.by or not evidence.second or evidence.by == evidence.second or not evidence.reason:
+        raise IllegalChange("suppressed", Kind.UNSUPPRESSED, "fewer than two people who say why")
+    consent.lock(session)
+    fingerprint = keys.fingerprint(address)
+    lifted = sorted({one.reason for one in registry.bars(session, fingerprint)} & BY_THE_DESK)
+    if lifted:
+        events = [
+            Event(
+                subject=one.subject,
+                newsletter=one.newsletter,
+                kind=Kind.UNSUPPRESSED,
+                evidence=evidence,
+                actor=Actor.DESK,
+            )
+            for one in registry.subscriptions_of(session, [fingerprint])
+        ]
+        consent.append(session, keys, events, now)
+        registry.lift(session, fingerprint, lifted)
+    return tuple(lifted)
 
 
 def pause(session: Session, keys: Keys, token: str, until: datetime, now: datetime) -> Paused:
@@ -152,7 +152,7 @@ def resume(session: Session, keys: Keys, token: str, now: datetime) -> Preferenc
     The token could as well have set a shorter pause. Raises InvalidToken, NotSubscribed when it has ended.
     """
     mine = _running(session, keys, token)
-    if mine.state is State.PAUSED and mine.authorised_by:
+    if states.allows(mine.place, Change(Kind.RESUMED, Actor.SUBJECT)) and mine.authorised_by:
         _record(session, keys, mine, Kind.RESUMED, Evidence(method="resume button"), now)
         registry.activate(session, mine.id, mine.authorised_by, now)
     return Preferences(newsletter=mine.newsletter, state=State.ACTIVE, paused_until=None)
@@ -173,7 +173,7 @@ def _running(session: Session, keys: Keys, token: str) -> Subscription:
     mine = registry.subscription(session, public_id)
     if mine is None:
         raise InvalidToken
-    if mine.state not in {State.ACTIVE, State.PAUSED}:
+    if not states.allows(mine.place, Change(Kind.PAUSED, Actor.SUBJECT)):
         raise NotSubscribed(mine.newsletter)
     return mine
 
@@ -190,21 +190,21 @@ def _record(session: Session, keys: Keys, mine: Subscription, kind: Kind, eviden
 
 
 def _end(session: Session, keys: Keys, subscriptions: Sequence[Subscription], ending: _Ending, now: datetime) -> int:
-    # What an undone import left may come back by a better file, unless its holder leaves meanwhile.
-    running = [one for one in subscriptions if one.state is not State.ENDED or one.ended_reason is EndReason.UNDONE]
+    change = ending.change
+    # Who has left already does not leave again, but a bounce becomes a withdrawal, and anything a complaint.
+    leaving = [one for one in subscriptions if states.allows(one.place, change)]
     events = [
         Event(
             subject=one.subject,
             newsletter=one.newsletter,
-            kind=ending.kind,
+            kind=change.kind,
             evidence=ending.evidence,
-            actor=ending.actor,
-            reason=ending.reason.value,
+            actor=change.actor,
+            reason=str(change.reason),
             refers_to=one.authorised_by or 0,
         )
-        for one in running
+        for one in leaving
     ]
     consent.append(session, keys, events, now)
-    for one in running:
-        registry.end(session, one.id, ending.reason, now)
-    return len(running)
+    registry.end_all(session, {one.id: change.reason for one in leaving if change.reason}, now)
+    return len(leaving)

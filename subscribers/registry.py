@@ -6,7 +6,6 @@ It decides nothing: opt_in, opt_out and imports do, and append to the consent le
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -20,6 +19,7 @@ from sqlalchemy import (
     Row,
     UniqueConstraint,
     bindparam,
+    delete,
     select,
     update,
 )
@@ -30,28 +30,9 @@ from subscribers import bulk
 from subscribers.addresses import Address
 from subscribers.instants import from_ms, to_ms, to_text
 from subscribers.keys import Keys, Sealed
-from subscribers.ledger import consent
+from subscribers.ledger import consent, triggers
+from subscribers.states import Bar, EndReason, Place, State, SuppressionReason
 from subscribers.tokens import ID_BYTES
-
-
-class State(StrEnum):
-    """Where a subscription stands; `pending` is no state of it, but a request in its own table."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    ENDED = "ended"
-    UNKNOWN = "unknown"
-
-
-class EndReason(StrEnum):
-    """Why a subscription ended."""
-
-    WITHDRAWN = "withdrawn"
-    COMPLAINED = "complained"
-    OBJECTED = "objected"
-    SUPPRESSED = "suppressed"
-    BOUNCED = "bounced"
-    UNDONE = "undone"
 
 
 class SubscriberRow(SQLModel, table=True):
@@ -113,9 +94,11 @@ class SuppressionRow(SQLModel, table=True):
     fingerprint: bytes = Field(sa_column=Column(LargeBinary(33), primary_key=True))
     reason: str = Field(primary_key=True)
     month: str
+    letter_month: str | None = None
     added_by: str
 
 
+triggers.attach_standing(SQLModel.metadata)
 COMMON_BYTES: Final = 4
 SUBSCRIBERS: Final = SQLModel.metadata.tables["subscriber"]
 SUBSCRIPTIONS: Final = SQLModel.metadata.tables["subscription"]
@@ -155,6 +138,11 @@ class Subscription:
     authorised_by: int | None
     paused_until: datetime | None
 
+    @property
+    def place(self) -> Place:
+        """Where it stands, for the table of changes."""
+        return Place(self.state, self.ended_reason)
+
     def state_at(self, now: datetime) -> State:
         """The state as it works now: a pause ends by itself."""
         over = self.paused_until is not None and self.paused_until <= now
@@ -180,6 +168,11 @@ class Holding(NamedTuple):
     state: str | None
     ended_reason: str | None
     authorised_by: int | None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands, for the table of changes."""
+        return Place(self.state and State(self.state), self.ended_reason and EndReason(self.ended_reason))
 
 
 class SealedPerson(NamedTuple):
@@ -230,6 +223,13 @@ def suppression_reasons(session: Session, fingerprint: bytes) -> list[str]:
     """Why one address is suppressed; empty when it is not."""
     wanted = select(SUPPRESSIONS.c.reason).where(SUPPRESSIONS.c.fingerprint == fingerprint)
     return sorted(str(one) for one in session.connection().execute(wanted).scalars())
+
+
+def bars(session: Session, fingerprint: bytes) -> list[Bar]:
+    """What stands against writing to one address."""
+    wanted = select(SUPPRESSIONS.c.reason, SUPPRESSIONS.c.month, SUPPRESSIONS.c.letter_month)
+    found = session.connection().execute(wanted.where(SUPPRESSIONS.c.fingerprint == fingerprint))
+    return [Bar(SuppressionReason(reason), str(month), letter or "") for reason, month, letter in found]
 
 
 def subscription(session: Session, public_id: bytes) -> Subscription | None:
@@ -324,18 +324,35 @@ def end_all(session: Session, reasons: Mapping[int, EndReason], now: datetime) -
 
 
 def add_suppression(session: Session, fingerprint: bytes, reason: str, by: str, now: datetime) -> None:
-    """Suppress an address for one more reason; does nothing when it is suppressed for that already."""
+    """Suppress an address for one more reason, or for the same one anew."""
     add_suppressions(session, {fingerprint: reason}, by, now)
 
 
 def add_suppressions(session: Session, reasons: Mapping[bytes, str], by: str, now: datetime) -> None:
     """Suppress many addresses, each for its reason."""
-    rows = [
-        {"fingerprint": mark, "reason": reason, "month": to_text(now)[:7], "added_by": by}
-        for mark, reason in reasons.items()
-    ]
-    if rows:
-        session.connection().execute(consent.insert_new(session, SUPPRESSIONS), rows)
+    month = to_text(now)[:7]
+    rows = [{"fingerprint": mark, "reason": reason, "month": month, "added_by": by} for mark, reason in reasons.items()]
+    if not rows:
+        return
+    session.connection().execute(consent.insert_new(session, SUPPRESSIONS), rows)
+    # What rests for a time after a complaint rests anew after the next.
+    again = update(SUPPRESSIONS).where(SUPPRESSIONS.c.fingerprint == bindparam("mark"), SUPPRESSIONS.c.month < month)
+    same = again.where(SUPPRESSIONS.c.reason == bindparam("why")).values(month=month)
+    session.connection().execute(same, [{"mark": mark, "why": reason} for mark, reason in reasons.items()])
+
+
+def note_letter(session: Session, fingerprint: bytes, now: datetime) -> None:
+    """Keep that a suppressed address is sent a confirmation letter."""
+    mine = update(SUPPRESSIONS).where(SUPPRESSIONS.c.fingerprint == fingerprint)
+    session.connection().execute(mine.values(letter_month=to_text(now)[:7]))
+
+
+def lift(session: Session, fingerprint: bytes, reasons: Iterable[SuppressionReason]) -> None:
+    """Let an address be written to again, as far as these reasons go."""
+    gone = delete(SUPPRESSIONS).where(
+        SUPPRESSIONS.c.fingerprint == fingerprint, SUPPRESSIONS.c.reason.in_([one.value for one in reasons])
+    )
+    session.connection().execute(gone)
 
 
 def _change(session: Session, subscription_id: int, now: datetime, **values: str | int) -> None:

@@ -1,9 +1,8 @@
 """Sign-up requests: what anybody may cause by typing an address. A table apart, which never touches a subscription."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -29,17 +28,9 @@ from sqlmodel import Field, Session, SQLModel
 
 from subscribers.instants import from_ms, to_ms
 from subscribers.ledger.consent import insert_new
+from subscribers.states import RequestState
 
 KEPT: Final = timedelta(days=7)
-
-
-class RequestState(StrEnum):
-    """`pending` until its holder confirms, a newer request takes its place, or the address is withdrawn."""
-
-    PENDING = "pending"
-    CONFIRMED = "confirmed"
-    SUPERSEDED = "superseded"
-    WITHDRAWN = "withdrawn"
 
 
 _LIVE = text("state = 'pending'")
@@ -52,7 +43,8 @@ class SignupRequestRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("public_id", name="uq_signup_request_public_id"),
         CheckConstraint(
-            "state IN ('pending', 'confirmed', 'superseded', 'withdrawn')", name=conv("ck_signup_request_state")
+            "state IN ('pending', 'confirmed', 'superseded', 'withdrawn', 'refused', 'expired')",
+            name=conv("ck_signup_request_state"),
         ),
         Index(
             "uq_signup_request_live",
@@ -177,10 +169,10 @@ def move(session: Session, request_id: int, state: RequestState) -> None:
     session.connection().execute(update(_REQUESTS).where(_REQUESTS.c.id == request_id).values(state=state.value))
 
 
-def close(session: Session, fingerprint: bytes, newsletters: Iterable[str] | None = None) -> None:
-    """Make the pending requests of an address good for nothing, for some newsletters or all."""
+def close(session: Session, fingerprints: Collection[bytes], newsletters: Iterable[str] | None = None) -> None:
+    """Make the pending requests of addresses good for nothing, for some newsletters or all."""
     statement = update(_REQUESTS).where(
-        _REQUESTS.c.fingerprint == fingerprint, _REQUESTS.c.state == RequestState.PENDING.value
+        _REQUESTS.c.fingerprint.in_(fingerprints), _REQUESTS.c.state == RequestState.PENDING.value
     )
     if newsletters is not None:
         statement = statement.where(_REQUESTS.c.newsletter.in_(list(newsletters)))

@@ -14,7 +14,8 @@ from subscribers.errors import InvalidToken, NotSubscribed
 from subscribers.keys import Keys
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import Event, Evidence, Kind
-from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS, State, Subscription
+from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS, Subscription
+from subscribers.states import State
 from subscribers.tokens import Purpose
 
 

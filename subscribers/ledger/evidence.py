@@ -65,6 +65,8 @@ class Actor(StrEnum):
     SUBJECT = "subject"
     DESK = "desk"
     SYSTEM = "system"
+    MTA = "mta"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,7 @@ class Evidence:
     source: str = ""
     network: str = ""
     by: str = ""
+    second: str = ""
     reason: str = ""
     until: datetime | None = None
     given_at: datetime | None = None

@@ -1,17 +1,22 @@
-"""The database's own guard on the consent ledger: rows may be added, never changed, replaced or removed.
+"""The database's own guards: the consent ledger only grows, and no subscription runs without a consent that stands.
 
 An owner of the database can drop a trigger, so this stops mistakes, not attackers; those are found by `verify`.
 SQLite rebuilds a table to alter it and loses its triggers then: such a migration must run these statements again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import DDL, MetaData, event
 
+from subscribers.ledger.evidence import AUTHORISING, ENDING
+
 # Each guarded table with its primary key.
 GUARDED: Final = {"consent_wording": "digest", "consent": "seq", "consent_payload": "seq"}
 MESSAGE: Final = "the consent ledger is append-only"
+RESTLESS: Final = "a running subscription rests on a consent of its own that stands"
+OTHER: Final = "a pseudonym stays with its person"
+_RUNNING: Final = "'active', 'paused'"
 _FUNCTION: Final = "consent_append_only()"
 _RAISE: Final = f"BEGIN RAISE EXCEPTION '{MESSAGE}'; END"
 _EVERY: Final = "BEFORE UPDATE OR DELETE OR TRUNCATE"
@@ -30,6 +35,65 @@ def attach(metadata: MetaData, tables: Sequence[str] = tuple(GUARDED)) -> None:
             for statement in _guard(dialect, name):
                 guard = DDL(statement)  # type: ignore[no-untyped-call]
                 event.listen(metadata.tables[name], "after_create", guard.execute_if(dialect=dialect))
+
+
+def standing_triggers(dialect_name: str) -> list[str]:
+    """The statements that have every running subscription rest on a consent of its own that nothing has ended since.
+
+    They look when a subscription is written: the ledger is told of an end first, the subscription then. A subscriber's
+    pseudonym never changes, or another's consent could be slipped under a subscription.
+    """
+    return _rests_postgresql() if dialect_name == "postgresql" else _rests_sqlite()
+
+
+def attach_standing(metadata: MetaData) -> None:
+    """Have `metadata.create_all` guard the subscriptions, too."""
+    for dialect in ("sqlite", "postgresql"):
+        for statement in standing_triggers(dialect):
+            guard = DDL(statement)  # type: ignore[no-untyped-call]
+            event.listen(metadata.tables["subscription"], "after_create", guard.execute_if(dialect=dialect))
+
+
+def _stands(subscription: str) -> str:
+    """The SQL that is true when the event a subscription names is its own, authorises, and is the last word."""
+    return (
+        f"EXISTS (SELECT 1 FROM subscriber p JOIN consent e ON e.seq = {subscription}.authorised_by "  # noqa: S608
+        f"AND e.subject = p.subject AND e.newsletter = {subscription}.newsletter AND e.kind IN ({_listed(AUTHORISING)}) "
+        f"WHERE p.id = {subscription}.subscriber_id AND NOT EXISTS (SELECT 1 FROM consent later WHERE "
+        f"later.subject = e.subject AND later.newsletter = e.newsletter AND later.seq > e.seq "
+        f"AND later.kind IN ({_listed(ENDING)})))"
+    )
+
+
+def _listed(kinds: Collection[str]) -> str:
+    return ", ".join(f"'{one}'" for one in sorted(kinds))
+
+
+def _rests_sqlite() -> list[str]:
+    refuse = f"WHEN NEW.state IN ({_RUNNING}) BEGIN SELECT RAISE(ABORT, '{RESTLESS}') WHERE NOT {_stands('NEW')}; END"
+    columns = "state, authorised_by, subscriber_id, newsletter"
+    return [
+        f"CREATE TRIGGER subscription_rests_insert BEFORE INSERT ON subscription {refuse}",
+        f"CREATE TRIGGER subscription_rests_update BEFORE UPDATE OF {columns} ON subscription {refuse}",
+        f"CREATE TRIGGER subscriber_no_other BEFORE UPDATE OF subject ON subscriber BEGIN SELECT RAISE(ABORT, '{OTHER}'); END",
+    ]
+
+
+def _rests_postgresql() -> list[str]:
+    found = f"EXISTS (SELECT 1 FROM fresh f WHERE f.state IN ({_RUNNING}) AND NOT {_stands('f')})"  # noqa: S608
+    check = f"IF {found} THEN RAISE EXCEPTION '{RESTLESS}' USING ERRCODE = 'check_violation'; END IF; RETURN NULL;"
+    # One statement may bring thousands of rows, planned once while the tables were small: always by the indexes.
+    plan = "SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off"
+    refuse = f"BEGIN RAISE EXCEPTION '{OTHER}' USING ERRCODE = 'check_violation'; END"
+    each = "REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION subscription_rests()"
+    return [
+        f"CREATE OR REPLACE FUNCTION subscription_rests() RETURNS trigger LANGUAGE plpgsql {plan} AS $$ BEGIN {check} END $$",
+        f"CREATE OR REPLACE FUNCTION subscriber_no_other() RETURNS trigger LANGUAGE plpgsql AS $$ {refuse} $$",
+        f"CREATE TRIGGER subscription_rests_insert AFTER INSERT ON subscription {each}",
+        f"CREATE TRIGGER subscription_rests_update AFTER UPDATE ON subscription {each}",
+        "CREATE TRIGGER subscriber_no_other BEFORE UPDATE OF subject ON subscriber "
+        "FOR EACH STATEMENT EXECUTE FUNCTION subscriber_no_other()",
+    ]
 
 
 def _guard(dialect: str, table: str) -> list[str]:

@@ -5,24 +5,25 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry
+from subscribers import registry, requests, states
 from subscribers.instants import to_text
 from subscribers.keys import Keys
 from subscribers.ledger import consent
 from subscribers.ledger.consent import Packed
 from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
-from subscribers.registry import EndReason, NewSubscription, SealedPerson, State
+from subscribers.registry import NewSubscription, SealedPerson
+from subscribers.states import UNKNOWN, Change, EndReason, State
 from subscribers.transfers import drafts
 from subscribers.transfers.drafts import ImportJob, Seals
 from subscribers.transfers.loaders import Standing
-from subscribers.transfers.triage import SUPPRESSING, Change, Fate
+from subscribers.transfers.triage import SUPPRESSING, Fate, Turn
 
 # What a row does that says its person left, and why an address is then not written to at all.
 _ENDINGS: Final = {
-    Standing.LEFT: (Kind.WITHDRAWN, EndReason.WITHDRAWN),
-    Standing.BOUNCED: (Kind.DELIVERY_BLOCKED, EndReason.BOUNCED),
-    Standing.COMPLAINED: (Kind.WITHDRAWN, EndReason.COMPLAINED),
-    Standing.BLOCKED: (Kind.SUPPRESSED, EndReason.SUPPRESSED),
+    Standing.LEFT: Change(Kind.WITHDRAWN, Actor.IMPORT, EndReason.WITHDRAWN),
+    Standing.BOUNCED: Change(Kind.DELIVERY_BLOCKED, Actor.IMPORT, EndReason.BOUNCED),
+    Standing.COMPLAINED: Change(Kind.WITHDRAWN, Actor.IMPORT, EndReason.COMPLAINED),
+    Standing.BLOCKED: Change(Kind.SUPPRESSED, Actor.IMPORT, EndReason.SUPPRESSED),
 }
 # Stands for evidence that is packed already, which nobody reads again.
 _PACKED: Final = Evidence(method="import")
@@ -30,7 +31,7 @@ _SUPPRESSIONS: Final = {Standing.COMPLAINED: "complained", Standing.BLOCKED: "de
 _STATES: Final = {Fate.IMPORTED: State.ACTIVE, Fate.UNKNOWN: State.UNKNOWN, Fate.ENDED: State.ENDED}
 
 
-def write(session: Session, keys: Keys, changes: Sequence[Change], job: ImportJob) -> list[int]:
+def write(session: Session, keys: Keys, changes: Sequence[Turn], job: ImportJob) -> list[int]:
     """Write all of it and return the numbers of the events."""
     # In the order of their fingerprints: quicker to store, and the ledger does not tell the order of the file.
     ordered = sorted(changes, key=_fingerprint)
@@ -59,41 +60,48 @@ def write(session: Session, keys: Keys, changes: Sequence[Change], job: ImportJo
         elif one.fate is Fate.IMPORTED:
             activated[one.holding.subscription] = first + len(events) - 1
         elif not _has_ended(one):
-            ended[one.holding.subscription] = _ENDINGS[one.draft.standing][1]
+            ended[one.holding.subscription] = _reason(one)
     seqs = consent.append(session, keys, events, job.now, packed)
     registry.add_subscriptions(session, keys, job.newsletter, added, job.now)
     registry.activate_all(session, activated, job.now)
     registry.end_all(session, ended, job.now)
-    registry.add_suppressions(session, _suppressions(ordered), job.by, job.now)
+    suppressed = _suppressions(ordered)
+    registry.add_suppressions(session, suppressed, job.by, job.now)
+    if suppressed:
+        requests.close(session, suppressed)
     return seqs
 
 
-def _fingerprint(change: Change) -> bytes:
+def _fingerprint(change: Turn) -> bytes:
     return change.draft.fingerprint
 
 
-def _has_ended(one: Change) -> bool:
-    """Whether there is nothing left to end; a complaint is recorded all the same."""
-    held = one.holding
-    return held is not None and held.state == State.ENDED and held.ended_reason != EndReason.UNDONE
+def _has_ended(one: Turn) -> bool:
+    """Whether there is nothing left to end; a suppression is recorded all the same."""
+    place = one.holding.place if one.holding and one.holding.subscription else UNKNOWN
+    return not states.allows(place, _ENDINGS[one.draft.standing])
 
 
-def _suppressions(changes: Iterable[Change]) -> dict[bytes, str]:
+def _reason(one: Turn) -> EndReason:
+    return _ENDINGS[one.draft.standing].reason or EndReason.WITHDRAWN
+
+
+def _suppressions(changes: Iterable[Turn]) -> dict[bytes, str]:
     return {
         one.draft.fingerprint: _SUPPRESSIONS[one.draft.standing] for one in changes if one.draft.standing in SUPPRESSING
     }
 
 
-def _subscription(one: Change, person: int, seq: int) -> NewSubscription:
+def _subscription(one: Turn, person: int, seq: int) -> NewSubscription:
     return NewSubscription(
         subscriber_id=person,
         state=_STATES[one.fate],
         authorised_by=seq if one.fate is Fate.IMPORTED else None,
-        ended_reason=_ENDINGS[one.draft.standing][1] if one.fate is Fate.ENDED else None,
+        ended_reason=_reason(one) if one.fate is Fate.ENDED else None,
     )
 
 
-def _events(keys: Keys, one: Change, made: Seals | None, job: ImportJob) -> list[tuple[Event, Packed]]:
+def _events(keys: Keys, one: Turn, made: Seals | None, job: ImportJob) -> list[tuple[Event, Packed]]:
     """What the ledger is told: how a row came in, and that its person had left, where that is so."""
     draft, fate, holding = one
     proved = fate is Fate.IMPORTED
@@ -105,7 +113,7 @@ def _events(keys: Keys, one: Change, made: Seals | None, job: ImportJob) -> list
             subject=subject,
             newsletter=job.newsletter,
             kind=Kind.IMPORTED if proved else Kind.IMPORTED_WITHOUT_EVIDENCE,
-            actor=Actor.DESK,
+            actor=Actor.IMPORT,
             wording=draft.proof.digest if draft.proof and proved else "",
             evidence=_PACKED if ready else drafts.evidence_of(draft, job, proved=proved),
         )
@@ -116,15 +124,15 @@ def _events(keys: Keys, one: Change, made: Seals | None, job: ImportJob) -> list
     return told
 
 
-def _ending(one: Change, subject: bytes, job: ImportJob) -> Event:
-    kind, reason = _ENDINGS[one.draft.standing]
+def _ending(one: Turn, subject: bytes, job: ImportJob) -> Event:
+    kind, actor, _ = _ENDINGS[one.draft.standing]
     left_at = f", {to_text(one.draft.left_at)}" if one.draft.left_at else ""
     return Event(
         subject=subject,
         newsletter=job.newsletter,
         kind=kind,
-        actor=Actor.DESK,
-        reason=reason.value,
+        actor=actor,
+        reason=_reason(one).value,
         refers_to=(one.holding.authorised_by if one.holding else None) or 0,
         evidence=Evidence(
             method="import",

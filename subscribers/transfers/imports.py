@@ -24,7 +24,7 @@ from subscribers.transfers.batches import Counts, NewBatch
 from subscribers.transfers.csv_rows import CsvRow
 from subscribers.transfers.drafts import Draft, Drafted, ImportJob, RefusedRow
 from subscribers.transfers.loaders import LEAVING, Plan
-from subscribers.transfers.triage import Change, Fate, Known, triage
+from subscribers.transfers.triage import Fate, Known, Turn, triage
 
 BATCH: Final = 5_000
 
@@ -156,7 +156,7 @@ def _keep(session: Session, keys: Keys, drafted: Drafted, job: ImportJob) -> tup
     texts = texts_of(drafted.drafts) | {text for text in job.wordings if digest(text) in named}
     consent.keep_wordings(session, texts, job.language)
     changes = [
-        Change(one, fate, known.holdings.get(one.fingerprint))
+        Turn(one, fate, known.holdings.get(one.fingerprint))
         for one, fate in fates
         if fate not in {Fate.UNCHANGED, Fate.SUPPRESSED}
     ]

@@ -13,7 +13,8 @@ from typing import Final
 from sqlmodel import Session
 
 from subscribers.keys import Keys
-from subscribers.registry import EndReason, Holding, State
+from subscribers.registry import Holding
+from subscribers.states import EndReason, State
 from subscribers.transfers import imports
 from subscribers.transfers.batches import Counts
 from subscribers.transfers.drafts import Draft, ImportJob, RefusedRow, draft

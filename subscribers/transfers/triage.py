@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from subscribers.ledger.evidence import Kind
-from subscribers.registry import EndReason, Holding, State
+from subscribers import states
+from subscribers.ledger.evidence import Actor, Kind
+from subscribers.registry import Holding
+from subscribers.states import Change, EndReason, State
 from subscribers.transfers.drafts import Draft
 from subscribers.transfers.loaders import LEAVING, Standing
 
 # Standings that mean the address must not be written to for any newsletter.
 SUPPRESSING: Final = frozenset({Standing.COMPLAINED, Standing.BLOCKED})
+_PROVED: Final = Change(Kind.IMPORTED, Actor.IMPORT)
 
 
 class Fate(StrEnum):
@@ -42,7 +45,7 @@ class Known:
         return one.proof is not None and one.proof.digest in self.wordings
 
 
-class Change(NamedTuple):
+class Turn(NamedTuple):
     """A row that changes something."""
 
     draft: Draft
@@ -78,8 +81,7 @@ def _fate(one: Draft, known: Known, *, first: bool) -> Fate:
     proved = known.is_proved(one)
     if before is None or before.state is None:
         return Fate.IMPORTED if proved else Fate.UNKNOWN
-    waiting = before.state == State.UNKNOWN or before.ended_reason == EndReason.UNDONE
-    return Fate.IMPORTED if waiting and proved else Fate.UNCHANGED
+    return Fate.IMPORTED if proved and states.allows(before.place, _PROVED) else Fate.UNCHANGED
 
 
 def _leaves(one: Draft, before: Holding | None, known: Known) -> bool:

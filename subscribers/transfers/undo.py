@@ -12,16 +12,17 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry
+from subscribers import registry, states
 from subscribers.errors import UndoRefused
 from subscribers.keys import Keys
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
-from subscribers.registry import EndReason
+from subscribers.states import Change, EndReason
 from subscribers.transfers import batches
 from subscribers.transfers.batches import Batch
 
 UNDO_DAYS: Final = 30
+_UNDOING: Final = Change(Kind.INVALIDATED, Actor.DESK, EndReason.UNDONE)
 # So many events of an import are looked at in one transaction.
 STEP: Final = 2_000
 
@@ -88,13 +89,14 @@ def _end(session: Session, keys: Keys, found: Batch, seqs: tuple[int, int], taki
     consent.lock(session)
     # Whose last event is one of the import: nobody paused, left, confirmed or was suppressed since.
     last = consent.last_between(session, *seqs, found.newsletter)
-    running = registry.running_of(session, last, found.newsletter) if last else []
+    known = registry.running_of(session, last, found.newsletter) if last else []
+    running = [one for one in known if states.allows(one.place, _UNDOING)]
     events = [
         Event(
             subject=one.subject,
             newsletter=one.newsletter,
-            kind=Kind.INVALIDATED,
-            actor=Actor.DESK,
+            kind=_UNDOING.kind,
+            actor=_UNDOING.actor,
             reason=EndReason.UNDONE.value,
             refers_to=last[one.subject],
             evidence=Evidence(

@@ -12,7 +12,9 @@ from newsletter.database import Database
 from subscribers import Address, Dropped, Keys, Recipient, SuppressionReason, registry
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import AUTHORISING, ENDING, Event, Evidence, Kind
-from subscribers.registry import EndReason, Newcomer, NewSubscription, State
+from subscribers.registry import Newcomer, NewSubscription
+from subscribers.states import EndReason, State
+from tests.subscribers.ledger.test_consent import unguard
 from tests.subscribers.people import KEYS, NOBODY, leave_token, subscribe
 
 DAY = timedelta(days=1)
@@ -89,6 +91,7 @@ def test_an_active_subscription_resting_on_somebody_elses_consent_is_not_mailed(
     subscribe(database, now)
     subscribe(database, now, "ben@example.org")
     subscribe(database, now, "anna@example.org", newsletter="evening")
+    unguard(database)
     for seq in (1, 3, 4, 6):
         with database.transaction() as session:
             session.connection().execute(text(f"UPDATE subscription SET authorised_by = {seq} WHERE id = 1"))
@@ -148,6 +151,7 @@ def test_candidates_are_those_written_to_plus_those_excluded_in_any_population(
     fresh: Callable[[], Database], now: datetime, population: list[tuple[State, list[Kind], int, bool, int]]
 ) -> None:
     database = fresh()
+    unguard(database)
     expected: set[str] = set()
     for number, (state, kinds, rests_on, suppressed, pause) in enumerate(population):
         name = f"reader{number}@example.org"

@@ -120,6 +120,8 @@ def unguard(database: Database) -> None:
     """What an attacker who owns the database does first."""
     with database.transaction() as session:
         run: Any = session.connection().exec_driver_sql
+        for name in ("subscription_rests_insert", "subscription_rests_update"):
+            run(f"DROP TRIGGER {name}{' ON subscription' * (database.dialect == 'postgresql')}")
         for table in GUARDED:
             if database.dialect == "postgresql":
                 run(f"DROP TRIGGER {table}_append_only ON {table}")
