@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 # Below this a COPY costs more to begin than it saves.
 COPY_FROM: Final = 20
+CACHE_KILOBYTES: Final = 32_000
 
 
 def insert(session: Session, table: Table, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
@@ -28,6 +29,13 @@ def insert(session: Session, table: Table, columns: Sequence[str], rows: Sequenc
     marks = ", ".join([mark] * len(columns))
     if rows:
         connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(rows))  # noqa: S608
+
+
+def make_room(session: Session) -> None:
+    """Let SQLite keep so many pages at hand as a long import touches again and again; PostgreSQL has its own."""
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
 
 
 def among(session: Session, statement: str, values: Collection[bytes], *before: object) -> Sequence[Row[Any]]:

@@ -9,11 +9,13 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, JSONOption, NewsletterOption
 from newsletter.config import Newsletter
+from newsletter.desk import accounts
+from newsletter.desk.accounts import Role
 from newsletter.web import consents
 from subscribers import Address, Evidence, ImportJob, SuppressionReason
 
 subscriber = typer.Typer(
-    help="Subscribers: import, export, undo, show, unsubscribe, suppress.", no_args_is_help=True, rich_markup_mode=None
+    help="Subscribers: import, export, undo, show, unsubscribe, suppress, unsuppress.", no_args_is_help=True, rich_markup_mode=None
 )
 consent = typer.Typer(help="The consent ledger.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -80,6 +82,25 @@ def suppress(
     with house.opened() as one, one.database.transaction() as session:
         subscribers.suppress(session, one.vault.keys, Address.parse(address), reason, by, house.clock())
     house.say("suppressed")
+
+
+@subscriber.command()
+def unsuppress(
+    address: AddressArgument,
+    by: Annotated[str, typer.Option("--by", help="The owner who decides.")],
+    second: Annotated[str, typer.Option("--second", help="Somebody else of the desk, who has looked at it, too.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the consent ledger.")],
+) -> None:
+    """Lift what the desk or the law put on an address. Nobody is written to by that: it lets the holder sign up again."""
+    with house.opened() as one, one.database.transaction() as session:
+        accounts.require(session, by, Role.OWNER)
+        accounts.require(session, second, Role.WRITER)
+        evidence = Evidence(method="desk", by=by, second=second, reason=reason)
+        lifted = subscribers.unsuppress(session, one.vault.keys, Address.parse(address), evidence, house.clock())
+    if not lifted:
+        house.say("worldbrief: neither the desk nor the law suppresses that address")
+        raise typer.Exit(1)
+    house.say(f"lifted: {', '.join(lifted)}; its holder may sign up again")
 
 
 @consent.command()

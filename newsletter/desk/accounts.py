@@ -149,6 +149,13 @@ def any_account(session: Session) -> bool:
     return session.exec(select(AccountRow.id).limit(1)).first() is not None
 
 
+def require(session: Session, name: str, role: Role) -> None:
+    """Refuse a name that is no account's, or whose account may do less than this role. Raises AccountError."""
+    held = session.exec(select(AccountRow.role).where(AccountRow.name == name)).one_or_none()
+    if held is None or not Role(held).may(role):
+        raise AccountError(f"{name} is no account of the desk with the rights of {role}")
+
+
 def form_token(key: bytes, session_token: str) -> str:
     """The token a form of this session must carry, so that no other site can post it."""
     return hmac.new(key, b"form|" + session_token.encode(), hashlib.sha256).hexdigest()

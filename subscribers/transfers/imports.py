@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry
+from subscribers import bulk, registry
 from subscribers.errors import ImportRefused
 from subscribers.keys import Keys
 from subscribers.ledger import consent
@@ -69,6 +69,7 @@ def import_csv(
             refused += drafted.refused
             with transaction() as session:
                 consent.lock(session)
+                bulk.make_room(session)
                 batch = batch or batches.begin(session, _new_batch(plan, job))
                 done, seqs = _keep(session, keys, drafted, job)
                 counts += done
