@@ -153,7 +153,8 @@ def _apply(walk: _Replay, event: Stored, header: dict[str, Any]) -> None:
         return
     if place == (before.place if before else NONE) and change.kind not in AUTHORISING:
         return
-    authorised_by = event.seq if change.kind in AUTHORISING else before and before.authorised_by
+    earlier = before.authorised_by if before else None
+    authorised_by = event.seq if change.kind in AUTHORISING else earlier
     standing = _Standing(place=place, authorised_by=authorised_by, seq=event.seq)
     walk.standings[event.subject, event.newsletter] = standing
 

@@ -172,7 +172,9 @@ class Holding(NamedTuple):
     @property
     def place(self) -> Place:
         """Where it stands, for the table of changes."""
-        return Place(self.state and State(self.state), self.ended_reason and EndReason(self.ended_reason))
+        return Place(
+            State(self.state) if self.state else None, EndReason(self.ended_reason) if self.ended_reason else None
+        )
 
 
 class SealedPerson(NamedTuple):

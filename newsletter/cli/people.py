@@ -15,7 +15,9 @@ from newsletter.web import consents
 from subscribers import Address, Evidence, ImportJob, SuppressionReason
 
 subscriber = typer.Typer(
-    help="Subscribers: import, export, undo, show, unsubscribe, suppress, unsuppress.", no_args_is_help=True, rich_markup_mode=None
+    help="Subscribers: import, export, undo, show, unsubscribe, suppress, unsuppress.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 consent = typer.Typer(help="The consent ledger.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -91,7 +93,7 @@ def unsuppress(
     second: Annotated[str, typer.Option("--second", help="Somebody else of the desk, who has looked at it, too.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for the consent ledger.")],
 ) -> None:
-    """Lift what the desk or the law put on an address. Nobody is written to by that: it lets the holder sign up again."""
+    """Lift what the desk or the law put on an address. Nobody is written to by that: its holder may sign up again."""
     with house.opened() as one, one.database.transaction() as session:
         accounts.require(session, by, Role.OWNER)
         accounts.require(session, second, Role.WRITER)

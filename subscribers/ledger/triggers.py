@@ -16,6 +16,7 @@ GUARDED: Final = {"consent_wording": "digest", "consent": "seq", "consent_payloa
 MESSAGE: Final = "the consent ledger is append-only"
 RESTLESS: Final = "a running subscription rests on a consent of its own that stands"
 OTHER: Final = "a pseudonym stays with its person"
+_FUNCTION_OTHER: Final = "subscriber_no_other()"
 _RUNNING: Final = ("active", "paused")
 _FUNCTION: Final = "consent_append_only()"
 _RAISE: Final = f"BEGIN RAISE EXCEPTION '{MESSAGE}'; END"
@@ -73,7 +74,7 @@ def _among(column: str, kinds: Collection[str]) -> str:
 
 
 def _rests_sqlite() -> list[str]:
-    abort = f"SELECT RAISE(ABORT, '{RESTLESS}') WHERE NOT {_stands('NEW')}"  # noqa: S608
+    abort = f"SELECT RAISE(ABORT, '{RESTLESS}') WHERE NOT {_stands('NEW')}"
     refuse = f"WHEN {_among('NEW.state', _RUNNING)} BEGIN {abort}; END"
     other = f"SELECT RAISE(ABORT, '{OTHER}')"
     columns = "state, authorised_by, subscriber_id, newsletter"
@@ -95,10 +96,10 @@ def _rests_postgresql() -> list[str]:
     fresh = f"REFERENCING NEW TABLE AS fresh {by_statement} subscription_rests()"
     return [
         f"CREATE OR REPLACE FUNCTION subscription_rests() {made} {plan} AS $$ BEGIN {check} END $$",
-        f"CREATE OR REPLACE FUNCTION subscriber_no_other() {made} AS $$ BEGIN {refuse} END $$",
+        f"CREATE OR REPLACE FUNCTION {_FUNCTION_OTHER} {made} AS $$ BEGIN {refuse} END $$",
         f"CREATE TRIGGER subscription_rests_insert AFTER INSERT ON subscription {fresh}",
         f"CREATE TRIGGER subscription_rests_update AFTER UPDATE ON subscription {fresh}",
-        f"CREATE TRIGGER subscriber_no_other BEFORE UPDATE OF subject ON subscriber {by_statement} subscriber_no_other()",
+        f"CREATE TRIGGER subscriber_no_other BEFORE UPDATE OF subject ON subscriber {by_statement} {_FUNCTION_OTHER}",
     ]
 
 

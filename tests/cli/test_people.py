@@ -1,9 +1,18 @@
 """`worldbrief subscriber` and `worldbrief consent`: nobody is brought in without evidence or back without consent."""
 
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from newsletter.database import Database
+from newsletter.desk import accounts
+from newsletter.desk.accounts import Role
+from tests.builders import MORNING
 from tests.cli.conftest import Run
 
 HEADER = "email,consent_at,consent_source,consent_wording,consent_method\n"
@@ -62,6 +71,40 @@ def test_a_suppressed_address_stays_out(run: Run, people: Path) -> None:
     assert run("subscriber", "suppress", "ana@inbox.test", "--reason", "objected").code == 0
     [answer] = run("subscriber", "import", people, "--json").answers
     assert (answer["imported"], answer["suppressed"]) == (0, 1)
+
+
+def test_lifting_what_the_desk_suppressed_takes_an_owner_and_somebody_else(run: Run, tmp_path: Path) -> None:
+    lift = ("subscriber", "unsuppress", "ana@inbox.test", "--reason", "mistaken for another", "--by")
+    run("subscriber", "suppress", "ana@inbox.test")
+    assert "no account of the desk" in run(*lift, "olga", "--second", "wim").err
+    database = Database(f"sqlite:///{tmp_path}/home/worldbrief.db")
+    with database.transaction() as session:
+        for name, role in (("olga", Role.OWNER), ("wim", Role.WRITER)):
+            accounts.create(session, name, role, "a long enough password", MORNING)
+    database.close()
+    for by, second in (("wim", "olga"), ("olga", "olga"), ("olga", "nobody")):
+        assert run(*lift, by, "--second", second).code == 1
+    assert "desk; its holder may sign up again" in run(*lift, "olga", "--second", "wim").err
+    assert run(*lift, "olga", "--second", "wim").code == 1
+
+
+def test_an_import_killed_in_the_middle_goes_on_where_it_stopped(run: Run, tmp_path: Path) -> None:
+    file, home = tmp_path / "many.csv", tmp_path / "home"
+    file.write_text(HEADER + "".join(f"reader{n}@inbox.test{PROVEN}" for n in range(12_000)), "utf-8")
+    run("subscriber", "imports")
+    command = [sys.executable, "-m", "newsletter", "subscriber", "import", str(file)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as running:
+        with closing(sqlite3.connect(home / "worldbrief.db", timeout=30)) as database:
+            while running.poll() is None:
+                if database.execute("SELECT count(*) FROM import_batch WHERE rows > 0").fetchone() == (1,):
+                    running.kill()
+                    break
+                time.sleep(0.01)
+    [again] = run("subscriber", "import", file, "--json").answers
+    assert again["imported"] + again["unchanged"] == again["rows"] == 12_000
+    assert 0 < again["unchanged"] < 12_000
+    [verdict] = run("consent", "verify", "--json").answers
+    assert (verdict["ok"], verdict["events"]) == (True, 12_000)
 
 
 def test_the_ledger_verifies_and_says_so(run: Run, people: Path) -> None:

@@ -138,6 +138,28 @@ def test_who_leaves_while_a_slow_relay_keeps_the_claimed_letters_waiting_gets_no
     assert address(3) not in arrivals(box)
 
 
+def test_an_objection_in_mid_mailing_is_obeyed_by_the_batches_that_remain(database: Database, now: datetime) -> None:
+    # Article 21: what is claimed may be under way, what is not has no letter any more.
+    objected = threading.Event()
+
+    def slowly(moment: Moment) -> Move | None:
+        if moment.stage is Stage.DATA and not objected.is_set():
+            objected.set()
+            with database.transaction() as session:
+                for n in range(4, 10):
+                    reason = subscribers.SuppressionReason.OBJECTED
+                    subscribers.suppress(session, KEYS, Address.parse(address(n)), reason, "reader", now)
+        return None
+
+    with running(Postbox(script=slowly)) as box:
+        config = with_relay(make_config(box.port, lease_seconds=LONG_LEASE, chunk_size=2), connections=1)
+        mailing = sending(database, config, 10, now)
+        accounts = work(database, config, Clock(now, FAST), mailing)
+    assert (accounts.accepted, accounts.dropped) == (4, 6)
+    assert arrivals(box) == everybody(4)
+    assert {line.reason for line in _listing(database, mailing, DeliveryState.DROPPED)} == {"suppressed"}
+
+
 @once
 def test_a_stop_does_not_wait_for_a_relay_that_says_nothing(database: Database, now: datetime) -> None:
     with running(Postbox(script=at(Stage.RCPT, Act.HANG))) as box:
