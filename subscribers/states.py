@@ -206,7 +206,7 @@ class Bar(NamedTuple):
 
 
 def bars_confirmation(bars: Iterable[Bar], asked_at: datetime) -> bool:
-    """Whether a sign-up gets no letter now: who complained gets one in 180 days, and none in the first 30."""
+    """Whether a sign-up asked for at that moment cannot be confirmed: desk or law forbid it, or a complaint is young."""
     return any(
         one.reason in BY_THE_DESK
         or (one.reason is SuppressionReason.COMPLAINED and asked_at < _end_of(one.month) + COMPLAINT_RESTS)
@@ -215,7 +215,7 @@ def bars_confirmation(bars: Iterable[Bar], asked_at: datetime) -> bool:
 
 
 def bars_letter(bars: Collection[Bar], now: datetime) -> bool:
-    """Whether a sign-up gets no letter now: who complained gets one in 180 days, none in the first 30."""
+    """Whether a sign-up gets no letter now: who complained gets one in 180 days, and none in the first 30."""
     return bars_confirmation(bars, now) or any(
         one.reason is SuppressionReason.COMPLAINED
         and one.letter_month != ""
