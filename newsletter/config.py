@@ -31,6 +31,8 @@ class Site:
     contact_address: str = ""
     privacy_url: str = "/privacy"
     terms_url: str = "/terms"
+    country: str = ""
+    authority_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ alone. This is the only door. Functions take a session and never commit; those t
 
 from subscribers.addresses import Address
 from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, opens, recipients
-from subscribers.audit import Broken, Verdict, verify
+from subscribers.audit import Verdict, verify
+from subscribers.certificates import Office, certify
 from subscribers.dossier import Dossier, SignupView, show
 from subscribers.errors import (
     BrokenChain,
@@ -15,16 +16,25 @@ from subscribers.errors import (
     IllegalChange,
     ImportRefused,
     InvalidAddress,
+    InvalidCheckpoint,
     InvalidToken,
+    NoticeRefused,
     NotSubscribed,
+    ReceiptRefused,
     SubscribersError,
     UndoRefused,
     UnreadableSeal,
 )
 from subscribers.keyring import Keyring
 from subscribers.keys import Keys
+from subscribers.ledger import checkpoints, lint, notices
 from subscribers.ledger.consent import Recorded, lock
 from subscribers.ledger.evidence import Evidence, Kind
+from subscribers.ledger.forest import grow
+from subscribers.ledger.lint import Weakness
+from subscribers.ledger.receipt import Issuer
+from subscribers.ledger.receipt import check as check_receipt
+from subscribers.ledger.signed_notes import Signer, Verifier, new_key
 from subscribers.ledger.triggers import ledger_triggers, standing_triggers
 from subscribers.opt_in import (
     Confirmed,
@@ -72,6 +82,8 @@ from subscribers.transfers.imports import Imported, import_csv
 from subscribers.transfers.loaders import LOADERS
 from subscribers.transfers.rehearsal import Rehearsal, Sample, rehearse
 from subscribers.transfers.undo import UNDO_DAYS, Taking, Undone, undo
+from subscribers.witnesses import Broken, Witnessed
+from subscribers.witnesses import read as read_witnessed
 
 __all__ = [
     "AUDIENCE_RULE",
@@ -97,16 +109,21 @@ __all__ = [
     "ImportRefused",
     "Imported",
     "InvalidAddress",
+    "InvalidCheckpoint",
     "InvalidToken",
     "Invitation",
+    "Issuer",
     "Keyring",
     "Keys",
     "Kind",
     "NotSubscribed",
+    "NoticeRefused",
+    "Office",
     "Paused",
     "Pending",
     "Preferences",
     "Quiet",
+    "ReceiptRefused",
     "Recipient",
     "Recorded",
     "RefusedRow",
@@ -115,6 +132,7 @@ __all__ = [
     "Requester",
     "Sample",
     "SignUp",
+    "Signer",
     "SignupView",
     "Silence",
     "State",
@@ -127,23 +145,34 @@ __all__ = [
     "UnreadableSeal",
     "Unsubscribed",
     "Verdict",
+    "Verifier",
+    "Weakness",
+    "Witnessed",
     "allow_tracking",
     "audience",
+    "certify",
+    "check_receipt",
+    "checkpoints",
     "confirm",
     "csv_lines",
     "end_tracking",
     "end_tracking_by_token",
     "export",
+    "grow",
     "import_csv",
     "imports_made",
     "is_tracked",
     "ledger_triggers",
+    "lint",
     "lock",
     "look_up",
+    "new_key",
+    "notices",
     "opens",
     "pause",
     "preferences",
     "prune",
+    "read_witnessed",
     "reading_tokens",
     "recipients",
     "rehearse",

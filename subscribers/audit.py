@@ -1,7 +1,7 @@
 """Does the ledger still say what was written, and do the subscriptions still say what the ledger says? Reads only.
 
-Everything is recomputed from stored bytes. What needs a witness outside the database (a chain rewritten whole with the
-keys at hand, or put back to an older state) is not found here.
+Everything is recomputed from stored bytes. A chain rewritten whole with all keys at hand, or put back to an older
+state, is found by what left the house: a checkpoint's note or its blinded line, given here as a witness.
 """
 
 import json
@@ -11,35 +11,37 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from subscribers import registry, states
+from subscribers import registry, states, witnesses
 from subscribers.errors import IllegalChange, UnreadableSeal
 from subscribers.keys import Keys, Sealed
-from subscribers.ledger import consent, evidence
+from subscribers.ledger import consent, evidence, forest, merkle, notices
 from subscribers.ledger.consent import Stored
 from subscribers.ledger.evidence import AUTHORISING, GENESIS, Actor, Kind
 from subscribers.ledger.merkle import Tree
+from subscribers.ledger.notices import NoticeKind
+from subscribers.ledger.signed_notes import Verifier
 from subscribers.states import NONE, Change, EndReason, Place
+from subscribers.witnesses import Broken, Witnessed
 
 _KINDS: Final = frozenset(Kind)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
-    """One thing that is not as it was written, at the event it concerns."""
-
-    seq: int
-    reason: str
+# After these the key of the subject may be gone for good.
+_SHREDDING: Final = frozenset({Kind.ERASED, Kind.REQUEST_EXPIRED})
+_SHOWN: Final = {"form": NoticeKind.FORM, "notice": NoticeKind.PRIVACY, "terms": NoticeKind.TERMS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The outcome: `root` is the RFC 9162 tree hash over the entries, `shredded` the payloads destroyed with cause."""
+    """The outcome: `root` is the RFC 9162 tree hash over the entries, `shredded` the payloads destroyed with cause.
+
+    `incomplete` says what could not be checked; `ok` is whether all was checked and nothing is broken.
+    """
 
     ok: bool
     events: int
     shredded: int
     root: str
     broken: tuple[Broken, ...]
+    incomplete: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,20 +62,37 @@ class _Replay:
 
     keys: Keys
     wordings: set[str]
+    shown: dict[str, NoticeKind]
+    roots: dict[int, bytes]
     size: int = 0
     last_seq: int = 0
     last_entry: bytes = GENESIS
     tree: Tree = field(default_factory=Tree)
     broken: list[Broken] = field(default_factory=list)
     standings: dict[tuple[bytes, str], _Standing] = field(default_factory=dict)
+    unopened: list[tuple[int, bytes]] = field(default_factory=list)
+    shreddable: set[bytes] = field(default_factory=set)
+    erased: set[bytes] = field(default_factory=set)
 
     def blame(self, seq: int, reason: str) -> None:
         self.broken.append(Broken(seq=seq, reason=reason))
 
 
-def verify(session: Session, keys: Keys) -> Verdict:
-    """Replay the whole ledger: every byte, every link, the head, the wordings, and the subscriptions that follow."""
-    walk = _Replay(keys=keys, wordings=consent.intact_wordings(session))
+def verify(
+    session: Session, keys: Keys, verifier: Verifier | None = None, witnessed: Witnessed | None = None
+) -> Verdict:
+    """Replay the whole ledger: every byte, every link, the head, the texts shown, the subscriptions that follow.
+
+    Every stored checkpoint is recomputed on the way, and with `verifier` its signature checked; so is what was
+    `witnessed`, checkpoints somebody kept elsewhere.
+    """
+    asked = witnesses.gather(session, witnessed)
+    walk = _Replay(
+        keys=keys,
+        wordings=consent.intact_wordings(session),
+        shown=notices.intact(session),
+        roots=dict.fromkeys(asked.sizes, b""),
+    )
     head = consent.head(session)
     keys.forget()
     events = consent.stored(session)
@@ -83,10 +102,20 @@ def verify(session: Session, keys: Keys) -> Verdict:
             _follow(walk, event)
     for seq in consent.payloads_without_event(session):
         walk.blame(seq, "a payload without its event")
+    shredded = _settle_unopened(walk)
     _end_of_chain(walk, head)
     _projection(walk, session)
-    broken = tuple(sorted(walk.broken, key=lambda one: (one.seq, one.reason)))
-    return Verdict(ok=not broken, events=walk.size, shredded=0, root=walk.tree.root().hex(), broken=broken)
+    _blocks(walk, session)
+    walk.broken += asked.judge(verifier, walk.roots, walk.size)
+    broken = tuple(sorted(set(walk.broken), key=lambda one: (one.seq, one.reason)))
+    return Verdict(
+        ok=not broken and not asked.incomplete,
+        events=walk.size,
+        shredded=shredded,
+        root=walk.tree.root().hex(),
+        broken=broken,
+        incomplete=tuple(asked.incomplete),
+    )
 
 
 def _follow(walk: _Replay, event: Stored) -> None:
@@ -103,10 +132,11 @@ def _follow(walk: _Replay, event: Stored) -> None:
     header = _header(event)
     if not _columns_match(event, header):
         walk.blame(event.seq, "columns differ from the header")
-    if event.wording and event.wording not in walk.wordings:
-        walk.blame(event.seq, "its wording is missing or altered")
+    _texts(walk, event, header)
     _payload(walk, event)
     walk.tree.add(computed)
+    if walk.tree.size in walk.roots:
+        walk.roots[walk.tree.size] = walk.tree.root()
     walk.last_seq, walk.last_entry = event.seq, event.entry
     _apply(walk, event, header)
 
@@ -125,6 +155,18 @@ def _columns_match(event: Stored, header: dict[str, Any]) -> bool:
     return told == held and event.kind in _KINDS
 
 
+def _texts(walk: _Replay, event: Stored, header: dict[str, Any]) -> None:
+    """What the person was shown is still here. Headers of version 1 tell a form's digest, but it was not kept."""
+    if event.wording and event.wording not in walk.wordings:
+        walk.blame(event.seq, "its wording is missing or altered")
+    if header.get("v") == 1:
+        return
+    for name, kind in _SHOWN.items():
+        told = header.get(name)
+        if told and walk.shown.get(str(told)) is not kind:
+            walk.blame(event.seq, f"its {name} is missing or altered")
+
+
 def _payload(walk: _Replay, event: Stored) -> None:
     if event.sealed is None:
         walk.blame(event.seq, "its payload is missing")
@@ -132,14 +174,32 @@ def _payload(walk: _Replay, event: Stored) -> None:
     try:
         plain = walk.keys.open(event.subject, Sealed.EVIDENCE, event.sealed)
     except UnreadableSeal:
-        walk.blame(event.seq, "its payload does not open")
+        walk.unopened.append((event.seq, event.subject))
         return
     if evidence.commitment(plain) != event.commitment:
         walk.blame(event.seq, "its payload is not the one committed to")
 
 
+def _settle_unopened(walk: _Replay) -> int:
+    """Tell what was shredded with cause, and count it, from what was lost or altered."""
+    gone = walk.keys.missing({subject for _, subject in walk.unopened})
+    shredded = 0
+    for seq, subject in walk.unopened:
+        if subject not in gone:
+            walk.blame(seq, "its payload does not open")
+        elif subject in walk.shreddable:
+            shredded += 1
+        else:
+            walk.blame(seq, "the key of its subject is gone, and no event says that it was erased: data are lost")
+    return shredded
+
+
 def _apply(walk: _Replay, event: Stored, header: dict[str, Any]) -> None:
     """What the event does to its subscription, as the table of changes says."""
+    if event.kind in _SHREDDING:
+        walk.shreddable.add(event.subject)
+    if event.kind == Kind.ERASED:
+        walk.erased.add(event.subject)
     before = walk.standings.get((event.subject, event.newsletter))
     try:
         reason = header.get("reason")
@@ -168,7 +228,8 @@ def _end_of_chain(walk: _Replay, head: consent.Head) -> None:
 
 
 def _projection(walk: _Replay, session: Session) -> None:
-    expected = dict(walk.standings)
+    # Of an erased person no subscription is left.
+    expected = {name: told for name, told in walk.standings.items() if name[0] not in walk.erased}
     for one in registry.all_subscriptions(session):
         told = expected.pop((one.subject, one.newsletter), None)
         found = _Standing(place=one.place, authorised_by=one.authorised_by, seq=0)
@@ -178,3 +239,11 @@ def _projection(walk: _Replay, session: Session) -> None:
             walk.blame(told.seq, f"subscription {one.id} is {found}, the ledger says {told}")
     for (_, newsletter), told in expected.items():
         walk.blame(told.seq, f"the ledger says {told}, but there is no such subscription to {newsletter}")
+
+
+def _blocks(walk: _Replay, session: Session) -> None:
+    """The kept roots of complete blocks, from which proofs are made, are those of the entries."""
+    for block, root in forest.blocks(session).items():
+        if block >= len(walk.tree.blocks) or walk.tree.blocks[block] != root:
+            first = block * merkle.BLOCK
+            walk.blame(first + 1, f"the kept hash of events {first + 1} to {first + merkle.BLOCK} is not theirs")

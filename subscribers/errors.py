@@ -8,6 +8,9 @@ SubscribersError
 ├─ IllegalChange(before, kind, actor)    also ValueError; nothing leads from there by that event at that hand
 ├─ UnreadableSeal                        also ValueError; sealed by another key, or altered
 ├─ BrokenChain(seq, reason)              the consent ledger cannot be appended to as it stands
+├─ InvalidCheckpoint                     also ValueError; no checkpoint, no key of one, or a signature of another key
+├─ NoticeRefused(digest, reason)         also ValueError; a policy's text was published before, or comes too early
+├─ ReceiptRefused                        also ValueError; there is nothing to certify, or a receipt does not hold
 ├─ ImportRefused(file, row, reason)      also ValueError; the whole file is refused, nothing of it was kept
 └─ UndoRefused(batch, reason)            also LookupError; there is no such import, or it is too late
 """
@@ -69,6 +72,22 @@ class BrokenChain(SubscribersError):
     def __init__(self, seq: int, reason: str) -> None:
         self.seq, self.reason = seq, reason
         super().__init__(f"consent ledger, entry {seq}: {reason}")
+
+
+class InvalidCheckpoint(SubscribersError, ValueError):
+    """The text is no checkpoint or key, or one does not fit the other."""
+
+
+class NoticeRefused(SubscribersError, ValueError):
+    """A version of a policy or terms cannot be published."""
+
+    def __init__(self, digest: str, reason: str) -> None:
+        self.digest, self.reason = digest, reason
+        super().__init__(f"{digest[:16]}: {reason}")
+
+
+class ReceiptRefused(SubscribersError, ValueError):
+    """There is nothing to certify, or what a receipt certifies does not hold."""
 
 
 class ImportRefused(SubscribersError, ValueError):

@@ -152,6 +152,10 @@ class Keys:
             if key is not None:
                 self._at_hand[subject] = key
 
+    def missing(self, subjects: Collection[bytes]) -> set[bytes]:
+        """The subjects that have no key in the keyring any more; one that does not open is not missing."""
+        return set(subjects) - self._ring().find(subjects).keys() if subjects else set()
+
     def forget(self) -> None:
         """Ask the keyring anew for every key."""
         self._at_hand.clear()

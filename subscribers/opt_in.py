@@ -15,8 +15,8 @@ from subscribers.addresses import Address
 from subscribers.audience import Dropped
 from subscribers.errors import ExpiredToken, InvalidToken, UnreadableSeal
 from subscribers.keys import Keys, Sealed
-from subscribers.ledger import consent
-from subscribers.ledger.evidence import Actor, Event, Evidence, Kind, digest
+from subscribers.ledger import consent, notices
+from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
 from subscribers.registry import Newcomer, NewSubscription
 from subscribers.requests import NewRequest, Request
 from subscribers.states import BY_THE_DESK, NONE, Change, RequestState, State
@@ -27,12 +27,17 @@ DAY: Final = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUp:
-    """What the form posted, and what it showed: `wording` and `form` are the exact texts, `network` already cut."""
+    """What the form posted, and what it showed: `wording` and `form` are the exact texts, `network` already cut.
+
+    `notice` and `terms` are the digests of the published policy and terms the form linked to.
+    """
 
     address: Address
     newsletter: str
     wording: str
     form: str = ""
+    notice: str = ""
+    terms: str = ""
     language: str = "en"
     source: str = "form"
     network: str = ""
@@ -107,7 +112,8 @@ def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pend
         if one.state is RequestState.PENDING and one.newsletter == wanted.newsletter:
             requests.move(session, one.id, states.request_after(one.state, Kind.REQUESTED, Actor.SUBJECT))
     subject = _subject(session, keys, fingerprint, earlier, now)
-    wording, form = consent.keep_wording(session, wanted.wording, wanted.language), digest(wanted.form)
+    wording = consent.keep_wording(session, wanted.wording, wanted.language)
+    form = notices.keep(session, wanted.form, wanted.language, now.date()) if wanted.form else ""
     evidence = Evidence(method=wanted.method, source=wanted.source, network=wanted.network)
     event = Event(
         subject=subject,
@@ -116,6 +122,8 @@ def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pend
         evidence=evidence,
         wording=wording,
         form=form,
+        notice=wanted.notice,
+        terms=wanted.terms,
     )
     [seq] = consent.append(session, keys, [event], now)
     expires_at = now + timedelta(hours=wanted.confirm_hours)
@@ -191,6 +199,7 @@ def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: E
     person = registry.people(session, [request.fingerprint]).get(request.fingerprint)
     subject = person.subject if person else request.subject
     _lift(session, keys, request, subject, now)
+    asked = consent.header(session, request.requested_by)
     event = Event(
         subject=subject,
         newsletter=request.newsletter,
@@ -199,6 +208,8 @@ def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: E
         wording=request.wording,
         form=request.form,
         refers_to=request.requested_by,
+        notice=str(asked.get("notice", "")),
+        terms=str(asked.get("terms", "")),
     )
     [seq] = consent.append(session, keys, [event], now)
     _activate(session, keys, request, seq, now)

@@ -20,6 +20,7 @@ def _file() -> str:
     return os.environ[_NAME]
 
 
-STORE = Database(f"sqlite:///{_file()}")
+RING_FILE = _file()
+STORE = Database(f"sqlite:///{RING_FILE}")
 RING = Keyring(STORE.transaction, STORE.snapshot)
 RING.prepare()

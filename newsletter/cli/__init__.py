@@ -6,17 +6,17 @@ Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage. An error is one 
 import sys
 from typing import Final
 
-from newsletter.cli import demo, doctor, edition, feedback, house, people, service, story, transfers
+from newsletter.cli import demo, doctor, edition, feedback, house, proofs, service, story, transfers
 from newsletter.cli.house import app
 from newsletter.errors import NewsletterError
 from subscribers import SubscribersError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "proofs"]
 
 app.add_typer(story.app, name="story")
 app.add_typer(edition.app, name="edition")
 app.add_typer(transfers.subscriber, name="subscriber")
-app.add_typer(people.consent, name="consent")
+app.add_typer(proofs.app, name="consent")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(service.account, name="account")
 app.add_typer(service.db, name="db")

@@ -60,7 +60,7 @@ def demo() -> None:
         with running(Postbox(folder=letters, keep=False)) as box:
             relay = RelaySettings(host="127.0.0.1", port=box.port, connections=one.config.relay.connections)
             sending = replace(one, config=replace(one.config, relay=relay))
-            mailing = routine.ring(one.database, one.config, paper, on, now)
+            mailing = routine.ring(one.database, one.config, one.vault, paper, on, now)
             accounts = work_off(sending, mailing)
         outcome = _verify(letters, accounts.accepted)
         _print_where(one, paper, record, folder, outcome)

@@ -178,7 +178,7 @@ def send(newsletter: NewsletterOption = "", date: DateOption = "", *, as_json: J
         now = house.clock()
         paper = one.newsletter(newsletter)
         on = house.publishing_date(paper, date, now)
-        mailing = routine.ring(one.database, one.config, paper, on, now)
+        mailing = routine.ring(one.database, one.config, one.vault, paper, on, now)
         accounts = work_off(one, mailing)
         with one.database.snapshot() as session:
             record = required(session, paper.key, on)

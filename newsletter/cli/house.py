@@ -18,7 +18,7 @@ import subscribers
 from newsletter import __version__, config, vault
 from newsletter.config import Config, Newsletter
 from newsletter.database import Database
-from newsletter.errors import ConfigError, SecretError
+from newsletter.errors import ConfigError, NewsletterError, SecretError
 from newsletter.scheduling import timetable
 from newsletter.vault import Vault
 
@@ -88,11 +88,13 @@ def load_config() -> Config:
 def opened(settings: Config | None = None) -> Iterator[House]:
     """Open the installation, creating its home, its secret and its tables when they are missing."""
     settings = settings or load_config()
-    if not os.environ.get("WORLD_BRIEF_SECRET"):
-        try:
+    try:
+        if os.environ.get("WORLD_BRIEF_SECRET"):
+            vault.create_checkpoint_key(settings.home)
+        else:
             vault.create(settings.home)
-        except OSError as error:
-            raise SecretError(settings.home, f"the home cannot be used: {error.strerror}") from error
+    except OSError as error:
+        raise SecretError(settings.home, f"the home cannot be used: {error.strerror}") from error
     patience = settings.database.busy_timeout_seconds
     database = Database(settings.database_url, busy_timeout_seconds=patience)
     ring = Database(settings.keyring_url, busy_timeout_seconds=patience, durable=True)
@@ -133,6 +135,14 @@ def publishing_date(newsletter: Newsletter, text: str, now: datetime) -> date:
             raise typer.BadParameter(f"{text!r} is no date such as 2026-11-23") from error
     today = now.astimezone(ZoneInfo(newsletter.timezone)).date()
     return today if timetable.slot(newsletter, today) else timetable.next_slot(newsletter, now).on
+
+
+def content(file: Path) -> bytes:
+    """The bytes of a file somebody named. Raises NewsletterError with the reason in one line."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise NewsletterError(f"{file}: {error.strerror}") from error
 
 
 def say(text: str) -> None:

@@ -1,7 +1,8 @@
 """`worldbrief subscriber …` and `worldbrief consent …`: the people, through their own front door."""
 
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
@@ -9,6 +10,7 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, JSONOption, NewsletterOption
 from newsletter.config import Newsletter
+from newsletter.delivery.witness import Witness
 from newsletter.desk import accounts
 from newsletter.desk.accounts import Role
 from newsletter.web import consents
@@ -21,6 +23,7 @@ subscriber = typer.Typer(
 )
 consent = typer.Typer(help="The consent ledger.", no_args_is_help=True, rich_markup_mode=None)
 
+INCOMPLETE: Final = 2
 AddressArgument = Annotated[str, typer.Argument(help="The subscriber’s address.")]
 
 
@@ -106,16 +109,29 @@ def unsuppress(
 
 
 @consent.command()
-def verify(*, as_json: JSONOption = False) -> None:
-    """Recompute the whole consent ledger from its stored bytes; leaves with 1 when anything does not fit."""
-    with house.opened() as one, one.database.snapshot() as session:
-        verdict = subscribers.verify(session, one.vault.keys)
+def verify(
+    *,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", help="What somebody kept: a note, the journal of them, or a letter (.eml)."),
+    ] = None,
+    as_json: JSONOption = False,
+) -> None:
+    """Recompute the whole consent ledger from its stored bytes: 0 it verifies, 1 it was tampered with, 2 incomplete."""
+    witnessed = subscribers.read_witnessed(house.content(checkpoint)) if checkpoint else None
+    with house.opened() as one:
+        verifier = Witness(config=one.config, vault=one.vault).signer.verifier
+        with one.database.snapshot() as session:
+            verdict = subscribers.verify(session, one.vault.keys, verifier, witnessed)
     if as_json:
         house.answer(verdict)
     else:
-        house.stdout.print(f"{verdict.events} events, root {verdict.root}")
+        house.stdout.print(f"{verdict.events} events, {verdict.shredded} of them shredded, root {verdict.root}")
         for broken in verdict.broken:
             house.stdout.print(f"  broken at {broken.seq}: {broken.reason}", markup=False)
-        house.stdout.print("the ledger verifies" if verdict.ok else "the ledger does NOT verify")
+        for missing in verdict.incomplete:
+            house.stdout.print(f"  not checked: {missing}", markup=False)
+        if verdict.broken or verdict.ok:
+            house.stdout.print("the ledger verifies" if verdict.ok else "the ledger does NOT verify")
     if not verdict.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(1 if verdict.broken else INCOMPLETE)

@@ -45,6 +45,7 @@ def init() -> None:
     with house.opened() as one:
         house.say(f"configuration  {path}")
         house.say(f"secret key     {one.config.home / vault.MASTER_FILE} (keep a copy apart from the database's)")
+        house.say(f"checkpoint key {one.config.home / vault.CHECKPOINT_FILE} (machines that share a database share it)")
         house.say(f"database       {one.database.engine.url.render_as_string(hide_password=True)}")
         with one.database.snapshot() as session:
             if not accounts.any_account(session):

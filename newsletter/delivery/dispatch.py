@@ -4,7 +4,7 @@ Dispatching sends nothing. Whatever calls it (scheduler, cron, CLI, desk), howev
 processes, there is one mailing for an edition.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 import subscribers
-from newsletter.config import Config
 from newsletter.database import Database
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import EDITION, LETTER_PRIORITY, MailingId, Opening
+from newsletter.delivery.witness import Witness
 from newsletter.editions import store
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import Event, State
@@ -36,12 +36,18 @@ class Single:
     expires_at: datetime
 
 
-def dispatch(
-    database: Database, press: Press, config: Config, on: date, now: datetime, expires_at: datetime | None = None
-) -> MailingId:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Under what an edition is sent: nothing of it leaves at or after `expires_at`, which the timetable tells."""
+
+    witness: Witness
+    expires_at: datetime | None = None
+
+
+def dispatch(database: Database, press: Press, terms: Terms, on: date, now: datetime) -> MailingId:
     """Freeze the audience of the approved edition and start its sending, or find the mailing that was started.
 
-    Nothing of it leaves at or after `expires_at`, which the timetable tells, nor after the newsletter's own hours.
+    A checkpoint of the consent ledger is made in the same transaction, and every letter carries its line.
     Raises EditionError when there is no approval or what was approved has changed since, NotReady when a check blocks
     it now, LedgerError when candidates are not queued + excluded; then nothing is kept.
     """
@@ -56,9 +62,9 @@ def dispatch(
             digest = press.clear(session, record, now).digest
     if started is not None:
         return started
+    subscribers.grow(database.transaction)
     with database.transaction() as session:
-        opening = _opening(session, press, config, record, digest, now)
-        opening = replace(opening, expires_at=min(opening.expires_at, expires_at or opening.expires_at))
+        opening = _opening(session, press, terms, record, digest, now=now)
         mailing = ledger.open_mailing(session, opening, now)
         if mailing is None:
             return _started(session, opening)
@@ -67,7 +73,8 @@ def dispatch(
             raise EditionError(key, on, "changed while it was being dispatched: nothing is sent; look again")
         if mailing.due == 0:
             store.move(session, moved.id, Event.FINISH, "dispatch", now, "nobody is due")
-        return mailing.id
+    terms.witness.write_down(database)
+    return mailing.id
 
 
 def letter(session: Session, single: Single, now: datetime) -> MailingId:
@@ -91,20 +98,22 @@ def _require_ready(record: EditionRecord) -> None:
 
 
 def _opening(
-    session: Session, press: Press, config: Config, record: EditionRecord, digest: str, now: datetime
+    session: Session, press: Press, terms: Terms, record: EditionRecord, digest: str, *, now: datetime
 ) -> Opening:
     subscribers.lock(session)  # Or a consent given between its count and its selection would unbalance the accounts.
     audience = subscribers.audience(session, record.newsletter, now)
+    expires_at = record.send_at + timedelta(hours=press.newsletter.expires_after_hours)
     return Opening(
         newsletter=record.newsletter,
         kind=EDITION,
         on=record.on,
         proof_digest=digest,
-        expires_at=record.send_at + timedelta(hours=press.newsletter.expires_after_hours),
+        expires_at=min(expires_at, terms.expires_at or expires_at),
         eligible=audience.eligible,
         candidates=audience.candidates,
         excluded=audience.excluded,
-        chunk_size=config.delivery.chunk_size,
+        chunk_size=terms.witness.config.delivery.chunk_size,
+        checkpoint=terms.witness.sign(session, now),
     )
 
 

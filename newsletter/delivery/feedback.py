@@ -257,7 +257,7 @@ def _judge(mail: _Mail, address: str, group: Fields, by: Rules) -> Bounce:
     rule = _rule(said, Diagnosis(code=code, enhanced=enhanced), phase, by)
     final = _action(group) != "delayed" if group else not signs.LATER.search(f"{mail.subject}\n{about}".lower())
     if rule and rule.hard and len(mail.report.recipients) == 1 and _says_full(said[-1], by):
-        # The words and the report contradict each other: nobody is dead by half of a testimony.
+        # The words and the report contradict each other: nobody is dead by half of a witnessed.
         rule = rules.first(by.texts, said[-1], phase)
     text = said[0].text if said else ""
     return Bounce(

@@ -249,7 +249,10 @@ class Intake:
             document = _frozen(session, mailing)
             # The one Date of all its letters, so that a letter sent again is the same to the byte.
             cut = letter.cut(
-                proof.from_bytes(document), bounce_domain=self._settings.bounce_domain, date=mailing.frozen_at
+                proof.from_bytes(document),
+                bounce_domain=self._settings.bounce_domain,
+                date=mailing.frozen_at,
+                checkpoint=mailing.checkpoint or "",
             )
             if len(self._stencils) == KEPT_STENCILS:
                 del self._stencils[next(iter(self._stencils))]

@@ -46,6 +46,7 @@ class Mailing:
     excluded: Mapping[str, int]
     paused: bool
     cancelled: bool
+    checkpoint: str | None = None
 
     @property
     def due(self) -> int:
@@ -55,7 +56,9 @@ class Mailing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a mailing is frozen from: a document, and the recipients `eligible` selects. Only an edition has a date."""
+    """What a mailing is frozen from: a document, and the recipients `eligible` selects. Only an edition has a date,
+    and the blinded line of a checkpoint of the consent ledger.
+    """
 
     newsletter: str
     kind: str
@@ -67,6 +70,7 @@ class Opening:
     on: date | None = None
     priority: int = 0
     chunk_size: int = 500
+    checkpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,7 @@ class MailingRow(SQLModel, table=True):
     excluded: str = "{}"
     paused: bool = False
     cancelled: bool = False
+    checkpoint: str | None = None
 
 
 class ChunkRow(SQLModel, table=True):
@@ -348,6 +353,7 @@ def _insert_mailing(session: Session, opening: Opening, now: datetime) -> Mailin
         "excluded": json.dumps(dict(sorted(opening.excluded.items()))),
         "paused": False,
         "cancelled": False,
+        "checkpoint": opening.checkpoint,
     }
     statement = upsert(session, MailingRow).values(**values).on_conflict_do_nothing().returning(col(MailingRow.id))
     key = session.exec(statement).scalar_one_or_none()

@@ -76,8 +76,10 @@ class Stencil:
         return self.sender.rpartition("@")[2]
 
 
-def cut(proof: Proof, *, bounce_domain: str, date: datetime) -> Stencil:
+def cut(proof: Proof, *, bounce_domain: str, date: datetime, checkpoint: str = "") -> Stencil:
     """The stencil of a mailing; `date` is the one Date of all its letters, and aware.
+
+    `checkpoint` is the line all its letters testify to, in the header X-Consent-Checkpoint.
 
     A specimen is read back with two parsers and compared. Raises MessageError when a header or part cannot be written
     safely, or was read back differently from what was intended.
@@ -86,10 +88,10 @@ def cut(proof: Proof, *, bounce_domain: str, date: datetime) -> Stencil:
         raise MessageError("Date", "has no time zone")
     bounces_to = mime.safe_domain(bounce_domain) if bounce_domain else ""
     return Stencil(
-        form=_form(proof, date),
+        form=_form(proof, date, checkpoint),
         sender=mime.safe_address(proof.sender.address),
         bounce_domain=bounces_to,
-        personal=_form(counting.for_agreed(proof), date) if proof.personal else None,
+        personal=_form(counting.for_agreed(proof), date, checkpoint) if proof.personal else None,
     )
 
 
@@ -110,13 +112,13 @@ def address(stencil: Stencil, recipient: Recipient) -> Letter:
     )
 
 
-def _form(proof: Proof, date: datetime) -> Form:
+def _form(proof: Proof, date: datetime, checkpoint: str) -> Form:
     names = {blank(proof.nonce, name): name for name in _SPECIMEN}
     markers = {name: marker for marker, name in names.items()}
     parts = (mime.part("plain", proof.text, names), mime.part("html", proof.html, names))
-    form = mime.alternatives(_headers(proof, date, markers), parts, _boundary(proof), names)
+    form = mime.alternatives(_headers(proof, date, markers, checkpoint), parts, _boundary(proof), names)
     bodies = [("plain", _filled(proof.text, names)), ("html", _filled(proof.html, names, html=True))]
-    mime.verify(form.fill(_SPECIMEN), _headers(proof, date, _SPECIMEN), bodies)
+    mime.verify(form.fill(_SPECIMEN), _headers(proof, date, _SPECIMEN, checkpoint), bodies)
     return form
 
 
@@ -133,7 +135,7 @@ def _filled(text: str, names: Mapping[str, str], *, html: bool = False) -> str:
     return text
 
 
-def _headers(proof: Proof, date: datetime, values: Mapping[str, str]) -> tuple[Header, ...]:
+def _headers(proof: Proof, date: datetime, values: Mapping[str, str], checkpoint: str) -> tuple[Header, ...]:
     """Every header in order; `values` fills the blanks, with markers or with a specimen."""
     sender = mime.safe_address(proof.sender.address)
     domain = sender.rpartition("@")[2]
@@ -147,6 +149,8 @@ def _headers(proof: Proof, date: datetime, values: Mapping[str, str]) -> tuple[H
     if proof.reply_to and proof.reply_to != proof.sender.address:
         headers.append(mime.mailbox("Reply-To", "", proof.reply_to))
     headers += _edition_headers(proof, values["token"]) if proof.kind == "edition" else _letter_headers(proof)
+    if checkpoint:
+        headers.append(mime.plain("X-Consent-Checkpoint", checkpoint))
     headers += [
         mime.plain("X-Auto-Response-Suppress", "OOF, AutoReply"),
         mime.plain("Content-Language", proof.language),

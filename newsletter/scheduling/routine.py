@@ -13,7 +13,9 @@ import subscribers
 from newsletter.config import Config, Newsletter
 from newsletter.database import Database
 from newsletter.delivery import correspondence, dispatch
+from newsletter.delivery.dispatch import Terms
 from newsletter.delivery.ledger import MailingId
+from newsletter.delivery.witness import Witness
 from newsletter.editions import store
 from newsletter.editions.edition import revise as revised
 from newsletter.editions.store import EditionRecord
@@ -53,7 +55,9 @@ def build(
     return press(config, newsletter).build(database, occasion, by, now)
 
 
-def ring(database: Database, config: Config, newsletter: Newsletter, on: date, now: datetime) -> MailingId:
+def ring(
+    database: Database, config: Config, vault: Vault, newsletter: Newsletter, on: date, now: datetime
+) -> MailingId:
     """Start the date's mailing, or find the one that was started. Raises EditionError when nothing may be sent."""
     slots = _slots(newsletter, on)
     with database.snapshot() as session:
@@ -65,7 +69,8 @@ def ring(database: Database, config: Config, newsletter: Newsletter, on: date, n
     # A mailing that was started is found after its expiry, too: what still waits in it must be settled as expired.
     if now >= slots.expires_at and record.state not in {State.SENDING, State.SENT}:
         raise EditionError(newsletter.key, on, f"expired at {slots.expires_at:%Y-%m-%d %H:%M} UTC: nothing is sent")
-    return dispatch.dispatch(database, press(config, newsletter), config, on, now, slots.expires_at)
+    terms = Terms(witness=Witness(config=config, vault=vault), expires_at=slots.expires_at)
+    return dispatch.dispatch(database, press(config, newsletter), terms, on, now)
 
 
 def revise(
@@ -91,7 +96,7 @@ def tick(database: Database, config: Config, vault: Vault, now: datetime) -> lis
             for slots in timetable.building(newsletter, now):
                 happened += _cut_off(database, config, newsletter, slots, now)
             for slots in timetable.due(newsletter, now):
-                happened += _slot(database, config, newsletter, slots, now)
+                happened += _slot(database, config, vault, newsletter, slots, now)
             for slots in timetable.missed(newsletter, now):
                 happened += _missed(database, newsletter, slots, now)
         except NewsletterError as error:
@@ -107,10 +112,18 @@ def tick(database: Database, config: Config, vault: Vault, now: datetime) -> lis
             one.on,
             one.detail,
         )
+    _witness(database, config, vault, now)
     correspondence.alert(
         [f"{one.newsletter} {one.on}: {one.detail}" for one in happened if one.what == "alert"], config, vault, now
     )
     return happened
+
+
+def _witness(database: Database, config: Config, vault: Vault, now: datetime) -> None:
+    try:
+        Witness(config=config, vault=vault).daily(database, now)
+    except NewsletterError as error:
+        log.error("no checkpoint of the consent ledger was made: %s", error)  # noqa: TRY400 -- its one line says it all
 
 
 def _slots(newsletter: Newsletter, on: date) -> Slots:
@@ -148,13 +161,15 @@ def _schedule(database: Database, record: EditionRecord, now: datetime) -> list[
     ]
 
 
-def _slot(database: Database, config: Config, newsletter: Newsletter, slots: Slots, now: datetime) -> list[Happened]:
+def _slot(
+    database: Database, config: Config, vault: Vault, newsletter: Newsletter, slots: Slots, now: datetime
+) -> list[Happened]:
     with database.snapshot() as session:
         record = store.load(session, newsletter.key, slots.on)
     if record and record.state in STARTED:
         return []
     try:
-        ring(database, config, newsletter, slots.on, now)
+        ring(database, config, vault, newsletter, slots.on, now)
     except NewsletterError as error:
         return _alert(database, newsletter, slots, str(error), now)
     return [Happened(newsletter=newsletter.key, on=slots.on, what="sending")]

@@ -2,11 +2,14 @@
 
 import re
 from datetime import date
+from html import escape
 from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 
+from newsletter.delivery import ledger
+from newsletter.delivery.witness import Witness
 from newsletter.editions import store
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import State
@@ -22,6 +25,7 @@ LETTER_POLICY: Final = (
 )
 # A sandboxed page may not ask for an opener policy, and what it opens must be free of the sandbox.
 LETTER: Final = HEADERS | {"Content-Security-Policy": LETTER_POLICY, "Cross-Origin-Opener-Policy": "unsafe-none"}
+LABEL: Final = "Consent ledger checkpoint:"
 KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MOST_LISTED: Final = 260  # a year of weekdays
 PICTURE: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,120}\.(?:jpg|jpeg|png|gif)")
@@ -55,6 +59,11 @@ def routes(pages: Pages) -> APIRouter:
             return pages.sorry(InvalidToken())
         return HTMLResponse(_letter(pages, record)[0], headers=LETTER)
 
+    @router.get("/.well-known/consent-ledger.pub")
+    def ledger_key() -> Response:
+        verifier = Witness(config=pages.config, vault=pages.vault).signer.verifier
+        return PlainTextResponse(f"{verifier.line}\n\n{verifier.pem}", headers=HEADERS)
+
     @router.get("/media/{name}")
     def picture(name: str) -> Response:
         file = pages.media / name
@@ -74,8 +83,18 @@ def _letter(pages: Pages, record: EditionRecord) -> tuple[str, str]:
     """The HTML and text that were approved, with nobody's blanks."""
     with pages.database.snapshot() as session:
         shown = proof.from_bytes(store.frozen_of(session, record.id))
+        started = ledger.mailing_of(session, record.newsletter, record.on)
+        line = started and ledger.mailing(session, started).checkpoint
     html, text = proof.neutral(shown)
-    return local_pictures(html, shown.site), text
+    html = local_pictures(html, shown.site)
+    return _witnessed(html, text, line) if line else (html, text)
+
+
+def _witnessed(html: str, text: str, line: str) -> tuple[str, str]:
+    """Both with the line that every letter of the edition carried in its header."""
+    note = f'<p style="margin:16px;text-align:center;overflow-wrap:anywhere"><small>{LABEL} {escape(line)}</small></p>'
+    before, _, after = html.rpartition("</body>")
+    return f"{before}{note}</body>{after}", f"{text.rstrip()}\n\n{LABEL}\n{line}\n"
 
 
 def sent(pages: Pages, newsletter: str, on: date) -> EditionRecord | None:

@@ -178,7 +178,7 @@ def _request(pages: Pages, paper: Newsletter, consent: Consent, address: Address
         newsletter=paper.key,
         language=consent.language,
         wording=consent.text,
-        form=_snapshot(pages, paper, consent),
+        form=snapshot(pages, paper, consent),
         source="form",
         network=source,
         confirm_hours=pages.config.signup.confirm_hours,
@@ -227,6 +227,6 @@ def _leave(pages: Pages, token: str, *, one_click: bool) -> Response:
     return pages.page("left", headers=TOKEN_PAGE, newsletter=pages.named(done.newsletter))
 
 
-def _snapshot(pages: Pages, paper: Newsletter, consent: Consent) -> str:
+def snapshot(pages: Pages, paper: Newsletter, consent: Consent) -> str:
     """The form as it was shown, with nobody's entries: what proves that nothing in it was ticked beforehand."""
     return pages.text("signup", newsletter=paper, consent=consent, problem="", address="")

@@ -99,7 +99,7 @@ class ConsentHeadRow(SQLModel, table=True):
     mark: bytes = Field(sa_column=Column(LargeBinary(33), nullable=False))
 
 
-triggers.attach(SQLModel.metadata)
+triggers.attach(SQLModel.metadata, ("consent_wording", "consent", "consent_payload"))
 _WORDINGS: Final = SQLModel.metadata.tables["consent_wording"]
 _EVENTS: Final = SQLModel.metadata.tables["consent"]
 _PAYLOADS: Final = SQLModel.metadata.tables["consent_payload"]
@@ -322,9 +322,15 @@ def recorded(session: Session, keys: Keys, seqs: Sequence[int]) -> dict[int, Rec
     return {one.seq: _recorded(keys, one) for one in _stored(session, _EVENTS.c.seq.in_(seqs))} if seqs else {}
 
 
-def stored(session: Session) -> Iterator[Stored]:
-    """The whole ledger in order, streamed."""
-    return _stored(session)
+def stored(session: Session, subject: bytes | None = None) -> Iterator[Stored]:
+    """The whole ledger, or what it holds of one subject, in order, streamed."""
+    return _stored(session) if subject is None else _stored(session, _EVENTS.c.subject == subject)
+
+
+def header(session: Session, seq: int) -> dict[str, str | int]:
+    """What the header of an event says; empty when there is no such event."""
+    found = session.connection().execute(select(_EVENTS.c.header).where(_EVENTS.c.seq == seq)).scalar_one_or_none()
+    return {} if found is None else dict(json.loads(found))
 
 
 def head(session: Session) -> Head:

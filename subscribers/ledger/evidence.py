@@ -89,7 +89,10 @@ _EVIDENCE: Final = tuple(field.name for field in fields(Evidence))
 
 
 class Event(NamedTuple):
-    """Something to be appended to the ledger. `wording` and `form` are SHA-256 digests in hex, or empty."""
+    """Something to be appended to the ledger.
+
+    `wording`, `form`, `notice` (the privacy policy shown) and `terms` are SHA-256 digests in hex, or empty.
+    """
 
     subject: bytes
     newsletter: str
@@ -100,6 +103,8 @@ class Event(NamedTuple):
     form: str = ""
     reason: str = ""
     refers_to: int = 0
+    notice: str = ""
+    terms: str = ""
 
 
 def digest(text: str) -> str:
@@ -118,9 +123,10 @@ def header(event: Event, seq: int, now: datetime) -> str:
     # The same as `canonical` of these values, which are always all there and so already in order.
     return (
         f'{{"actor":{_text(event.actor)},"day":"{to_text(now)[:10]}","form":{_text(event.form)},'
-        f'"kind":{_text(event.kind)},"newsletter":{_text(event.newsletter)},"purpose":"newsletter",'
+        f'"kind":{_text(event.kind)},"newsletter":{_text(event.newsletter)},'
+        f'"notice":{_text(event.notice)},"purpose":"newsletter",'
         f'"reason":{_text(event.reason)},"refers_to":{event.refers_to},"seq":{seq},'
-        f'"subject":"{event.subject.hex()}","v":1,"wording":{_text(event.wording)}}}'
+        f'"subject":"{event.subject.hex()}","terms":{_text(event.terms)},"v":2,"wording":{_text(event.wording)}}}'
     )
 
 

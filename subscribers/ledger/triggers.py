@@ -12,7 +12,14 @@ from sqlalchemy import DDL, MetaData, event
 from subscribers.ledger.evidence import AUTHORISING, ENDING
 
 # Each guarded table with its primary key.
-GUARDED: Final = {"consent_wording": "digest", "consent": "seq", "consent_payload": "seq"}
+GUARDED: Final = {
+    "consent_wording": "digest",
+    "consent": "seq",
+    "consent_payload": "seq",
+    "consent_checkpoint": "size",
+    "consent_subtree": "block",
+    "consent_notice": "digest",
+}
 MESSAGE: Final = "the consent ledger is append-only"
 RESTLESS: Final = "a running subscription rests on a consent of its own that stands"
 OTHER: Final = "a pseudonym stays with its person"
@@ -24,12 +31,12 @@ _EVERY: Final = "BEFORE UPDATE OR DELETE OR TRUNCATE"
 _CALL: Final = f"FOR EACH STATEMENT EXECUTE FUNCTION {_FUNCTION}"
 
 
-def ledger_triggers(dialect_name: str) -> list[str]:
-    """The statements that guard the ledger's tables, for a migration to run after creating them."""
-    return [statement for table in GUARDED for statement in _guard(dialect_name, table)]
+def ledger_triggers(dialect_name: str, tables: Sequence[str]) -> list[str]:
+    """The statements that guard these tables of the ledger, for a migration to run after creating them."""
+    return [statement for table in tables for statement in _guard(dialect_name, table)]
 
 
-def attach(metadata: MetaData, tables: Sequence[str] = tuple(GUARDED)) -> None:
+def attach(metadata: MetaData, tables: Sequence[str]) -> None:
     """Have `metadata.create_all` guard the tables, too."""
     for name in tables:
         for dialect in ("sqlite", "postgresql"):

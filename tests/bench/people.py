@@ -12,14 +12,20 @@ from email_validator import validate_email
 
 import subscribers
 from newsletter.database import Database
-from subscribers import ImportJob
+from subscribers import Address, ImportJob, Issuer, Office, Signer, new_key
 from tests.bench.engines import Engines, engines, notes
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio, timed
-from tests.builders import MORNING
+from tests.builders import MORNING, SITE
 from tests.delivery.newsroom import KEYS, NEWSLETTER
 
 LIST: Final = "a plain list"
 CONSENT: Final = f"{(MORNING - timedelta(days=30)).isoformat()},form,Sign up to receive World Brief.,button"
+CERTIFIED: Final = 20
+OFFICE: Final = Office(
+    issuer=Issuer(name="Bench", address="", contact="", url=SITE, country="", authority="", relay="localhost"),
+    newsletters={},
+    signer=Signer("worldbrief.test/consent-ledger", new_key(bytes(32))),
+)
 HEADER: Final = "email,consent_at,consent_source,consent_wording,consent_method"
 
 
@@ -39,13 +45,14 @@ def run(scale: Scale) -> Table:
             "import: evidence checked, address sealed, consent event chained, subscription stored; rows a second.",
             "a plain list: csv, email-validator, one UNIQUE column of addresses as text, in one transaction on SQLite.",
             "verify: hashes, chain, seals and subscriptions replayed; events a second; ratio to the import of them.",
+            "certify: receipts a second, each proved against a signed checkpoint; ratio to the import of a row.",
             *said,
         ),
     )
 
 
 def _row(name: str, count: int, rates: list[float], found: dict[str, list[float]]) -> tuple[Cell, ...]:
-    against = f"import, {name.partition(', ')[2]}" if name.startswith("verify") else LIST
+    against = f"import, {name.partition(', ')[2]}" if name.startswith(("verify", "certify")) else LIST
     said = "" if name == LIST else f"{ratio(rates, found[against]):.2f} of {against}"
     return name, count, int(middle(rates)), said
 
@@ -57,6 +64,7 @@ def _runs(made: Engines, rows: list[str]) -> dict[str, Callable[[], float]]:
         _import(filled, rows)
         runs[f"import, {name}"] = partial(_import_anew, opened, rows)
         runs[f"verify, {name}"] = partial(_verify, filled, len(rows) - 1)
+        runs[f"certify, {name}"] = partial(_certify, filled, len(rows) - 1)
     return runs
 
 
@@ -81,6 +89,19 @@ def _verify(database: Database, count: int) -> float:
     assert verdicts[0].ok
     assert verdicts[0].events == count
     return count / seconds
+
+
+def _certify(database: Database, count: int) -> float:
+    subscribers.grow(database.transaction)
+    some = [Address.parse(f"reader{count * n // CERTIFIED:06}@inbox.test") for n in range(CERTIFIED)]
+
+    def certify() -> None:
+        for one in some:
+            with database.transaction() as session:
+                made = subscribers.certify(session, KEYS, OFFICE, one, MORNING)
+            assert subscribers.check_receipt(made, OFFICE.signer.verifier) == 1
+
+    return CERTIFIED / timed(certify)
 
 
 def _list(rows: list[str]) -> float:

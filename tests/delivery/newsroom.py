@@ -5,13 +5,16 @@ import time
 from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import subscribers
 from newsletter.config import Config, Delivery, RelaySettings
 from newsletter.database import Database
 from newsletter.delivery import dispatch, worker
+from newsletter.delivery.dispatch import Terms
 from newsletter.delivery.ledger import Accounts, MailingId
+from newsletter.delivery.witness import Witness
 from newsletter.delivery.worker import Work
 from newsletter.editions import store
 from newsletter.editions.edition import Edition
@@ -22,17 +25,20 @@ from newsletter.rendering.press import Press
 from newsletter.vault import Vault
 from subscribers import ImportJob
 from tests.builders import make_edition, make_newsletter, make_site
-from tests.keyring import RING
+from tests.keyring import RING, RING_FILE
 
-VAULT = Vault(master=bytes(range(32)), ring=RING)
+VAULT = Vault(master=bytes(range(32)), ring=RING, checkpoint_pem=subscribers.new_key(bytes(range(32))))
 KEYS = VAULT.keys
 NEWSLETTER = make_newsletter()
 DAY = timedelta(days=1)
+HOME = Path(RING_FILE).parent
+"""Where the journal of checkpoints of all these newsrooms goes; it is removed with the keyring."""
 
 
 def make_config(port: int = 25, **delivery: Any) -> Config:
     """Four connections to a relay on loopback."""
     return Config(
+        home=HOME,
         site=make_site(),
         relay=RelaySettings(host="127.0.0.1", port=port),
         delivery=Delivery(**({"chunk_size": 100, "poll_seconds": 0.1} | delivery)),
@@ -89,7 +95,11 @@ def approve(database: Database, config: Config, now: datetime, edition: Edition 
 
 
 def ring(database: Database, config: Config, now: datetime) -> MailingId:
-    return dispatch.dispatch(database, make_press(config), config, now.date(), now)
+    return dispatch.dispatch(database, make_press(config), terms(config), now.date(), now)
+
+
+def terms(config: Config) -> Terms:
+    return Terms(witness=Witness(config=config, vault=VAULT))
 
 
 def sending(database: Database, config: Config, count: int, now: datetime) -> MailingId:

@@ -30,6 +30,7 @@ from tests.delivery.newsroom import (
     sending,
     state,
     subscribe,
+    terms,
 )
 
 CONFIG = make_config()
@@ -123,7 +124,7 @@ def test_what_was_approved_must_be_what_would_be_sent(database: Database, now: d
         "rule": make_press(CONFIG, audience_rule="everybody"),
     }[what]
     with pytest.raises(EditionError, match="the approval is void"):
-        dispatch.dispatch(database, changed, CONFIG, now.date(), now)
+        dispatch.dispatch(database, changed, terms(CONFIG), now.date(), now)
     assert state(database, now) is State.APPROVED
     with database.snapshot() as session:
         assert ledger.mailing_of(session, NEWSLETTER.key, now.date()) is None

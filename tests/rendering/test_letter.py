@@ -222,3 +222,12 @@ def test_what_the_shipped_templates_make_is_what_arrives(proof: Proof) -> None:
     assert bodies(read(one)) == [text, html]
     assert proof.nonce not in one.message.decode("ascii")
     assert all(len(line) <= 78 for line in one.message.split(b"\r\n"))
+
+
+def test_the_checkpoint_is_in_every_letter_of_a_mailing_the_same() -> None:
+    line = f"worldbrief.test/consent-ledger {'A' * 43}="
+    stencil = cut(make(), bounce_domain="", date=AT, checkpoint=line)
+    letters = [address(stencil, ANA), address(stencil, replace(ANA, address="ben@example.org", token="t" * 60))]
+    assert [read(one)["X-Consent-Checkpoint"] for one in letters] == [line, line]
+    assert address(stencil, ANA).message == letters[0].message
+    assert read(letter(make()))["X-Consent-Checkpoint"] is None

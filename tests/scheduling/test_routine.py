@@ -244,31 +244,31 @@ def test_the_day_before_a_holiday_announces_it(stocked: Database, settings: Conf
 
 
 def test_ringing_before_the_slot_sends_an_approved_edition_and_after_the_expiry_nothing(
-    stocked: Database, settings: Config, paper: Newsletter
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
 ) -> None:
     routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF)
     _approve(stocked, settings, paper)
     slots = timetable.slot(paper, MONDAY)
     assert slots is not None
     with pytest.raises(EditionError, match="expired"):
-        routine.ring(stocked, settings, paper, MONDAY, slots.expires_at)
-    first = routine.ring(stocked, settings, paper, MONDAY, CUT_OFF)
-    assert routine.ring(stocked, settings, paper, MONDAY, SLOT) == first
+        routine.ring(stocked, settings, secrets, paper, MONDAY, slots.expires_at)
+    first = routine.ring(stocked, settings, secrets, paper, MONDAY, CUT_OFF)
+    assert routine.ring(stocked, settings, secrets, paper, MONDAY, SLOT) == first
 
 
 def test_nothing_of_an_edition_leaves_once_the_next_one_is_due(
-    stocked: Database, settings: Config, paper: Newsletter
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
 ) -> None:
     lasting = replace(paper, expires_after_hours=72)
     routine.build(stocked, settings, lasting, MONDAY, "ana", CUT_OFF)
     _approve(stocked, settings, lasting)
-    mailing = routine.ring(stocked, settings, lasting, MONDAY, SLOT)
+    mailing = routine.ring(stocked, settings, secrets, lasting, MONDAY, SLOT)
     with stocked.snapshot() as session:
         assert ledger.mailing(session, mailing).expires_at == SLOT + timedelta(days=1)
 
 
 def test_a_started_mailing_is_found_after_its_expiry_so_that_it_can_be_settled(
-    stocked: Database, settings: Config, paper: Newsletter
+    stocked: Database, settings: Config, paper: Newsletter, secrets: Vault
 ) -> None:
     routine.build(stocked, settings, paper, MONDAY, "ana", CUT_OFF)
     _approve(stocked, settings, paper)
@@ -276,9 +276,9 @@ def test_a_started_mailing_is_found_after_its_expiry_so_that_it_can_be_settled(
     consent = "2026-01-01T00:00:00Z,form,I agree.,button"
     lines = [b"email,consent_at,consent_source,consent_wording,consent_method\n", f"a@example.org,{consent}\n".encode()]
     subscribers.import_csv(stocked.transaction, KEYS, lines, job)
-    mailing = routine.ring(stocked, settings, paper, MONDAY, SLOT)
+    mailing = routine.ring(stocked, settings, secrets, paper, MONDAY, SLOT)
     assert _record(stocked).state is State.SENDING
-    assert routine.ring(stocked, settings, paper, MONDAY, SLOT + timedelta(days=2)) == mailing
+    assert routine.ring(stocked, settings, secrets, paper, MONDAY, SLOT + timedelta(days=2)) == mailing
 
 
 def test_one_newsletters_trouble_keeps_no_other_from_its_slot_and_is_told(

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from newsletter.database import Database
-from subscribers import Address, Confirmed, Evidence, Keys, Pending, Quiet, Requester, SignUp
+from subscribers import Address, Confirmed, Evidence, Keys, Pending, Quiet, Requester, Signer, SignUp, new_key
 from subscribers import confirm as confirm_request
 from subscribers import requester as find_requester
 from subscribers import sign_up as post_form
@@ -12,6 +12,7 @@ from subscribers.tokens import Purpose
 from tests.keyring import RING
 
 KEYS = Keys(bytes(range(32)), ring=RING)
+SIGNER = Signer("worldbrief.test/consent-ledger", new_key(bytes(range(32))))
 WORDING = "Sign up to receive World Brief in your inbox every weekday. You may opt out at any time."
 NOBODY = KEYS.new_subject(datetime(2026, 11, 1, tzinfo=UTC))
 """A pseudonym with a key, for events that are nobody's."""

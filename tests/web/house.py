@@ -13,6 +13,8 @@ from starlette.testclient import TestClient
 import subscribers
 from newsletter.config import Config, Newsletter, Signup
 from newsletter.database import Database
+from newsletter.delivery.dispatch import Terms
+from newsletter.delivery.witness import Witness
 from newsletter.desk import accounts
 from newsletter.desk.accounts import Role
 from newsletter.editions import store
@@ -28,6 +30,7 @@ from tests.keyring import RING
 
 # For tests of a page alone: what it reads is under test on both databases in its own room.
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+VAULT = Vault(master=bytes(range(32)), ring=RING, checkpoint_pem=subscribers.new_key(bytes(32)))
 PASSWORD = "a dozen quiet printers"
 READER = "ana@reader.test"
 # Monday 23 November 2026, 05:00 in New York: the draft stands, the slot is in half an hour.
@@ -58,6 +61,10 @@ class House:
     @property
     def paper(self) -> Newsletter:
         return self.pages.config.newsletters["world-brief"]
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(witness=Witness(config=self.pages.config, vault=self.pages.vault))
 
     def form(self, address: str = READER, **changes: str) -> dict[str, str]:
         """What a browser posts when a person fills in the sign-up form."""
@@ -186,7 +193,7 @@ def make_pages(database: Database, home: Path, clock: Clock, **changes: Any) -> 
     (home / "media").mkdir(parents=True, exist_ok=True)
     (home / "media" / "suva-assembly.jpg").write_bytes(PICTURE)
     config = make_config(home, **changes)
-    return Pages(config=config, database=database, vault=Vault(master=bytes(range(32)), ring=RING), clock=clock)
+    return Pages(config=config, database=database, vault=VAULT, clock=clock)
 
 
 def printable(on: date = MONDAY, **changes: Any) -> Edition:

@@ -1,15 +1,19 @@
 """Past editions for everybody: only what was sent, as it was approved, and nothing of any reader."""
 
+import html
 from dataclasses import replace
 from datetime import date
 
 from starlette.testclient import TestClient
 
+from newsletter.delivery import dispatch, ledger
 from newsletter.editions import store
 from newsletter.editions.workflow import Event, State
 from newsletter.rendering import proof
+from newsletter.scheduling import routine
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
+from subscribers import Verifier, checkpoints
 from tests.builders import MONDAY, SITE
 from tests.web.house import ON_SQLITE, PICTURE, House, printable
 
@@ -153,3 +157,27 @@ def test_only_pictures_of_the_media_folder_are_served(house: House) -> None:
         answer = house.client.get(f"/media/{name}")
         assert answer.status_code == 404, name
         assert "secret" not in answer.text
+
+
+@ON_SQLITE
+def test_every_letter_of_an_edition_and_its_page_carry_the_same_checkpoint(house: House) -> None:
+    house.subscribe()
+    house.approve(house.draft())
+    press = routine.press(house.pages.config, house.paper)
+    mailing = dispatch.dispatch(house.database, press, house.terms, MONDAY, house.record().send_at)
+    with house.database.snapshot() as session:
+        line = ledger.mailing(session, mailing).checkpoint
+        kept = checkpoints.latest(session)
+    assert kept is not None
+    assert line == kept.line
+    assert line in html.unescape(house.client.get(f"/archive/world-brief/{MONDAY}").text)
+    assert house.client.get(f"/archive/world-brief/{MONDAY}.txt").text.endswith(f"Consent ledger checkpoint:\n{line}\n")
+    assert kept.note in house.terms.witness.journal.read_text("utf-8")
+
+
+@ON_SQLITE
+def test_the_public_key_of_the_ledger_is_served(house: House) -> None:
+    answer = house.client.get("/.well-known/consent-ledger.pub")
+    assert answer.status_code == 200
+    assert Verifier.parse(answer.text) == house.terms.witness.signer.verifier
+    assert "BEGIN PUBLIC KEY" in answer.text

@@ -269,7 +269,7 @@ def test_the_accounts_of_a_mailing_stand_on_its_page(house: House) -> None:
         house.subscribe(f"reader{n}@reader.test")
     house.approve(house.draft())
     press = routine.press(house.pages.config, house.paper)
-    dispatch.dispatch(house.database, press, house.pages.config, MONDAY, house.record().send_at)
+    dispatch.dispatch(house.database, press, house.terms, MONDAY, house.record().send_at)
     page = house.client.get(DESK).text
     assert "It is going out." in page
     assert '<td class="number">3</td><td class="number">3</td><td class="number quiet">0</td>' in page

@@ -326,7 +326,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_subscription_newsletter", "subscription", ["newsletter", "state"], unique=False)
-    for statement in ledger_triggers(op.get_bind().dialect.name):
+    for statement in ledger_triggers(op.get_bind().dialect.name, ("consent_wording", "consent", "consent_payload")):
         op.execute(sa.text(statement))
 
 

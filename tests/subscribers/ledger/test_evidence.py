@@ -35,7 +35,9 @@ def test_a_header_is_spelled_so_too(kind: Kind, actor: Actor, words: tuple[str, 
     )
     assert header(event, seq, now) == SLOW.encode(
         {
-            "v": 1,
+            "v": 2,
+            "notice": "",
+            "terms": "",
             "seq": seq,
             "subject": "0f" * 16,
             "newsletter": newsletter,
