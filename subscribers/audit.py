@@ -16,7 +16,7 @@ from subscribers.errors import IllegalChange, UnreadableSeal
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent, evidence
 from subscribers.ledger.consent import Stored
-from subscribers.ledger.evidence import AUTHORISING, GENESIS, Actor, Kind
+from subscribers.ledger.evidence import AUTHORISING, GENESIS, RELEASING, Actor, Kind
 from subscribers.ledger.merkle import Tree
 from subscribers.states import NONE, Change, EndReason, Place
 
@@ -33,13 +33,17 @@ class Broken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The outcome: `root` is the RFC 9162 tree hash over the entries, `shredded` the payloads destroyed with cause."""
+    """The outcome: `root` is the RFC 9162 tree hash over the entries, `shredded` the payloads destroyed with cause.
+
+    `unfinished` is how many were erased or expired whose key is still there; the next `privacy retain` shreds it.
+    """
 
     ok: bool
     events: int
     shredded: int
     root: str
     broken: tuple[Broken, ...]
+    unfinished: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +70,8 @@ class _Replay:
     tree: Tree = field(default_factory=Tree)
     broken: list[Broken] = field(default_factory=list)
     standings: dict[tuple[bytes, str], _Standing] = field(default_factory=dict)
+    unopened: dict[bytes, list[int]] = field(default_factory=dict)
+    released: set[bytes] = field(default_factory=set)
 
     def blame(self, seq: int, reason: str) -> None:
         self.broken.append(Broken(seq=seq, reason=reason))
@@ -85,8 +91,32 @@ def verify(session: Session, keys: Keys) -> Verdict:
         walk.blame(seq, "a payload without its event")
     _end_of_chain(walk, head)
     _projection(walk, session)
+    shredded, unfinished = _shredded(walk)
     broken = tuple(sorted(walk.broken, key=lambda one: (one.seq, one.reason)))
-    return Verdict(ok=not broken, events=walk.size, shredded=0, root=walk.tree.root().hex(), broken=broken)
+    return Verdict(
+        ok=not broken,
+        events=walk.size,
+        shredded=shredded,
+        root=walk.tree.root().hex(),
+        broken=broken,
+        unfinished=unfinished,
+    )
+
+
+def _shredded(walk: _Replay) -> tuple[int, int]:
+    """The payloads whose key is gone with cause, and the subjects whose key is still to go; no cause is a damage."""
+    for subject in walk.unopened.keys() - walk.released:
+        for seq in walk.unopened[subject]:
+            walk.blame(seq, "its payload does not open")
+    walk.keys.forget()
+    left = sorted(walk.released)
+    unfinished = 0
+    for start in range(0, len(left), consent.STREAM_ROWS):
+        step = left[start : start + consent.STREAM_ROWS]
+        walk.keys.fetch(step)
+        unfinished += sum(walk.keys.holds(one) for one in step)
+    # The last event of each was sealed with a key that nobody kept.
+    return sum(len(walk.unopened.get(one, ())) + 1 for one in left), unfinished
 
 
 def _follow(walk: _Replay, event: Stored) -> None:
@@ -129,9 +159,15 @@ def _payload(walk: _Replay, event: Stored) -> None:
     if event.sealed is None:
         walk.blame(event.seq, "its payload is missing")
         return
+    if event.kind in RELEASING:
+        walk.released.add(event.subject)
+        return
     try:
         plain = walk.keys.open(event.subject, Sealed.EVIDENCE, event.sealed)
     except UnreadableSeal:
+        if not walk.keys.holds(event.subject):
+            walk.unopened.setdefault(event.subject, []).append(event.seq)
+            return
         walk.blame(event.seq, "its payload does not open")
         return
     if evidence.commitment(plain) != event.commitment:
@@ -168,7 +204,7 @@ def _end_of_chain(walk: _Replay, head: consent.Head) -> None:
 
 
 def _projection(walk: _Replay, session: Session) -> None:
-    expected = dict(walk.standings)
+    expected = {name: told for name, told in walk.standings.items() if name[0] not in walk.released}
     for one in registry.all_subscriptions(session):
         told = expected.pop((one.subject, one.newsletter), None)
         found = _Standing(place=one.place, authorised_by=one.authorised_by, seq=0)

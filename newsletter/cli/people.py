@@ -113,7 +113,9 @@ def verify(*, as_json: JSONOption = False) -> None:
     if as_json:
         house.answer(verdict)
     else:
-        house.stdout.print(f"{verdict.events} events, root {verdict.root}")
+        house.stdout.print(f"{verdict.events} events, {verdict.shredded} of them shredded, root {verdict.root}")
+        if verdict.unfinished:
+            house.stdout.print(f"  {verdict.unfinished} erasures wait for their key to go: worldbrief privacy retain")
         for broken in verdict.broken:
             house.stdout.print(f"  broken at {broken.seq}: {broken.reason}", markup=False)
         house.stdout.print("the ledger verifies" if verdict.ok else "the ledger does NOT verify")

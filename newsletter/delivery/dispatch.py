@@ -14,13 +14,14 @@ from sqlmodel import Session
 import subscribers
 from newsletter.config import Config
 from newsletter.database import Database
-from newsletter.delivery import ledger
+from newsletter.delivery import idle, ledger
 from newsletter.delivery.ledger import EDITION, LETTER_PRIORITY, MailingId, Opening
 from newsletter.editions import store
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError, LedgerError
 from newsletter.rendering.press import Press, required
+from newsletter.safekeeping import arming
 
 READY: Final = frozenset({State.APPROVED, State.SCHEDULED})
 
@@ -43,20 +44,24 @@ def dispatch(
 
     Nothing of it leaves at or after `expires_at`, which the timetable tells, nor after the newsletter's own hours.
     Raises EditionError when there is no approval or what was approved has changed since, NotReady when a check blocks
-    it now, LedgerError when candidates are not queued + excluded; then nothing is kept.
+    it now, Idle or Disarmed when nothing may be sent at all, LedgerError when candidates are not queued + excluded;
+    then nothing is kept.
     """
     key = press.newsletter.key
     # Proving takes longer than a write may hold the database, so it stands before the transaction, whose version
     # check notices what changed in between.
     with database.snapshot() as session:
+        arming.require(session)
         record = required(session, key, on)
         started = ledger.mailing_of(session, key, on)
         if started is None:
             _require_ready(record)
+            idle.require_recent(session, key, now, config.privacy.idle_months)
             digest = press.clear(session, record, now).digest
     if started is not None:
         return started
     with database.transaction() as session:
+        arming.require(session)
         opening = _opening(session, press, config, record, digest, now)
         opening = replace(opening, expires_at=min(opening.expires_at, expires_at or opening.expires_at))
         mailing = ledger.open_mailing(session, opening, now)
