@@ -10,16 +10,21 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests
+from subscribers import bulk, registry, requests
 from subscribers.erasure import Closing, Erased, close_ledger
 from subscribers.keys import Keys
 from subscribers.ledger import consent
-from subscribers.ledger.evidence import Evidence, Kind
+from subscribers.ledger.evidence import RELEASING, Evidence, Kind
 from subscribers.requests import KEPT
 
 STEP: Final = 1_000
 # A key is kept before what it seals. After this long whatever was to be sealed with it will not be.
 ORPHANED: Final = timedelta(days=1)
+_LAST: Final = ", ".join(f"'{kind}'" for kind in sorted(RELEASING))
+_TOLD: Final = (
+    f"SELECT subject, SUM(CASE WHEN kind IN ({_LAST}) THEN 1 ELSE 0 END) FROM consent "  # noqa: S608 -- our own kinds
+    "WHERE subject {among} GROUP BY subject"
+)
 
 
 def expire_requests(session: Session, keys: Keys, now: datetime, limit: int = STEP) -> Erased:
@@ -51,7 +56,7 @@ def sweep_keys(
         for step in keys.subjects(STEP, made_before):
             with transaction() as session:
                 gone = (
-                    [one for one, last in consent.released(session, step).items() if last]
+                    [one for one, last in _told(session, step).items() if last]
                     if made_before == "9999"
                     else _orphans(session, keys, step, now, dry_run=dry_run)
                 )
@@ -63,10 +68,15 @@ def _orphans(session: Session, keys: Keys, step: Sequence[bytes], now: datetime,
     """Those that have no row. What the ledger says of them is closed first, or their loss would look like damage."""
     consent.lock(session)
     alone = _nobodys(session, step)
-    told = consent.released(session, alone)
+    told = _told(session, alone)
     if not dry_run:
         _expire(session, keys, sorted(one for one, last in told.items() if not last), now)
     return [one for one in alone if not (dry_run and told.get(one))]
+
+
+def _told(session: Session, subjects: Sequence[bytes]) -> dict[bytes, bool]:
+    """Those of the subjects the ledger says anything of, and whether it has said the last."""
+    return {bytes(row[0]): bool(row[1]) for row in bulk.among(session, _TOLD, subjects)}
 
 
 def _nobodys(session: Session, subjects: Sequence[bytes]) -> list[bytes]:

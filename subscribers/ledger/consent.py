@@ -5,7 +5,7 @@ gap. The head carries a mark made with a key outside the database: a shortened c
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -36,7 +36,7 @@ from subscribers import bulk
 from subscribers.errors import BrokenChain, UnreadableSeal
 from subscribers.keys import Box, Keys, Sealed
 from subscribers.ledger import evidence, triggers
-from subscribers.ledger.evidence import AUTHORISING, ENDING, GENESIS, RELEASING, SALT_BYTES, Event, Evidence, Kind
+from subscribers.ledger.evidence import AUTHORISING, ENDING, GENESIS, SALT_BYTES, Event, Evidence, Kind
 
 HEAD: Final = 1
 STREAM_ROWS: Final = 2_000
@@ -303,14 +303,6 @@ def last_between(session: Session, first: int, last: int, newsletter: str) -> di
         _EVENTS.c.seq.between(first, last), _EVENTS.c.newsletter == newsletter, ends
     )
     return {bytes(subject): int(seq) for subject, seq in session.connection().execute(wanted)}
-
-
-def released(session: Session, subjects: Collection[bytes]) -> dict[bytes, bool]:
-    """Those of the subjects the ledger says anything of, and whether it has said the last, so their keys must go."""
-    kinds = ", ".join(f"'{kind}'" for kind in sorted(RELEASING))
-    counted = f"SELECT subject, SUM(CASE WHEN kind IN ({kinds}) THEN 1 ELSE 0 END) FROM consent "  # noqa: S608
-    found = bulk.among(session, counted + "WHERE subject {among} GROUP BY subject", subjects)
-    return {bytes(subject): bool(last) for subject, last in found}
 
 
 def kinds_and_days(session: Session, seqs: Iterable[int]) -> dict[int, tuple[Kind, str]]:
