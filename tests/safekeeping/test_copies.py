@@ -1,6 +1,6 @@
 """A copy has every row and every number ever given, whichever way it goes; and a restored one sends nothing."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import subscribers
 from newsletter.database import Database
 from newsletter.errors import BackupError, CopyError, Disarmed
 from newsletter.safekeeping import arming, backups, copies
+from tests.keyring import STORE
 from tests.postgres import Cluster
 from tests.subscribers.people import KEYS, state, subscribe
 from tests.subscribers.test_erasure import erase, verdict
@@ -105,10 +106,6 @@ def test_what_is_no_backup_is_refused_and_nothing_is_replaced(
 
 
 def test_the_keyrings_copies_are_its_own_and_do_not_grow_old(tmp_path: Path, now: datetime) -> None:
-    from datetime import timedelta
-
-    from tests.keyring import STORE
-
     KEYS.new_subject(now)
     old = backups.back_up_keyring(STORE, tmp_path, now - timedelta(days=31), 30)
     new = backups.back_up_keyring(STORE, tmp_path, now, 30)

@@ -8,12 +8,17 @@ from sqlalchemy import make_url, text
 
 import subscribers
 from newsletter.database import Database
-from subscribers import Address, Erased, ErasureHeld, Evidence, Hold, ImportJob, Pending, Verdict
-from tests.keyring import RING, STORE
+from subscribers import Address, Erased, ErasureHeld, Evidence, Hold, ImportJob, Keyring, Pending, Verdict
 from tests.subscribers.people import KEYS, confirm, letter, sign_up, state, subscribe, wanted
 
+pytestmark = pytest.mark.usefixtures("own_ring")
 ANNA = Address.parse("anna@example.org")
 ASKED = Evidence(method="erase command", by="ana", reason="wrote a letter")
+
+
+def ring() -> Keyring:
+    assert KEYS.ring
+    return KEYS.ring
 
 
 def subject_of(database: Database, address: Address = ANNA) -> bytes | None:
@@ -70,12 +75,12 @@ def test_what_was_sealed_and_its_key_are_in_no_file_any_more(
     subject = subject_of(database)
     assert subject
     [(sealed,)] = rows(database, "SELECT sealed FROM subscriber")
-    wrapped = RING.find([subject])[subject].wrapped
+    wrapped = ring().find([subject])[subject].wrapped
     assert isinstance(sealed, bytes)
     erase(database, now)
-    STORE.scrub(compact=True)
+    own_ring.scrub(compact=True)
     database.scrub()
-    files = [*path.parent.glob("erase.db*"), *_files(STORE)]
+    files = [*path.parent.glob("erase.db*"), *_files(own_ring)]
     everything = b"".join(one.read_bytes() for one in files)
     for secret in (sealed, wrapped, b"anna@example.org", b"anna"):
         assert secret not in everything
@@ -102,11 +107,11 @@ def test_a_key_that_is_missing_without_an_erasure_is_damage(database: Database, 
 def test_an_erasure_that_was_interrupted_is_finished_by_the_sweep(database: Database, now: datetime) -> None:
     subscribe(database, now)
     [subject] = erase(database, now, shred=False).subjects
-    assert subject in RING.find([subject])
+    assert subject in ring().find([subject])
     assert subscribers.sweep_keys(database.snapshot, KEYS, now, dry_run=True) >= 1
-    assert subject in RING.find([subject])
+    assert subject in ring().find([subject])
     subscribers.sweep_keys(database.transaction, KEYS, now)
-    assert subject not in RING.find([subject])
+    assert subject not in ring().find([subject])
     found = verdict(database)
     assert (found.ok, found.unfinished) == (True, 0)
 
@@ -149,7 +154,7 @@ def test_a_hold_refuses_with_its_reason_owner_and_end(database: Database, now: d
     why = Hold(reason="claim 7", owner="counsel", until=date(2026, 12, 31))
     with database.transaction() as session:
         subscribers.hold(session, mark, why)
-    with pytest.raises(ErasureHeld, match="until 2026-12-31 by counsel .claim 7."):
+    with pytest.raises(ErasureHeld, match=r"until 2026-12-31 by counsel \(claim 7\)"):
         erase(database, now)
     assert state(database) == "active"
     with database.transaction() as session:

@@ -2,13 +2,15 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+
 import subscribers
 from newsletter.database import Database
 from subscribers import Address
-from tests.keyring import RING
 from tests.subscribers.people import KEYS, sign_up, state, subscribe, wanted
-from tests.subscribers.test_erasure import rows, subject_of, verdict
+from tests.subscribers.test_erasure import ring, rows, subject_of, verdict
 
+pytestmark = pytest.mark.usefixtures("own_ring")
 DAY = timedelta(days=1)
 
 
@@ -32,7 +34,7 @@ def test_a_request_goes_seven_days_after_its_link_expired_and_its_key_with_it(
     assert expire(database, over) == 1
     assert expire(database, over) == 0
     assert rows(database, "SELECT kind FROM consent ORDER BY seq") == [("requested",), ("request_expired",)]
-    assert not RING.find([subject])
+    assert not ring().find([subject])
     found = verdict(database)
     assert (found.ok, found.shredded, found.unfinished) == (True, 2, 0)
 
@@ -70,8 +72,8 @@ def test_a_key_that_nothing_was_sealed_with_goes_after_a_day(database: Database,
     sign_up(database, now, wanted("eve@example.org"))
     orphan = KEYS.new_subject(now)
     subscribers.sweep_keys(database.transaction, KEYS, now)
-    assert RING.find([orphan])
+    assert ring().find([orphan])
     subscribers.sweep_keys(database.transaction, KEYS, now + 2 * DAY)
-    assert not RING.find([orphan])
+    assert not ring().find([orphan])
     assert subject_of(database, Address.parse("eve@example.org"))
     assert verdict(database).ok
