@@ -65,7 +65,7 @@ def restore(
         with bar("reconciling") as tell:
             done = reconciliation.reconcile(one.database, one.vault.keys, one.journal, house.clock(), tell)
     if as_json:
-        house.answer({"armed": True, **done})
+        house.answer({"armed": True, **{name: done[name] for name in ("entries", "ended", "suppressed", "erased")}})
     house.say(
         f"{done['entries']} entries of the journal: {done['ended']} subscriptions ended, {done['suppressed']} "
         f"addresses suppressed, {done['erased']} people erased again; the house may send"

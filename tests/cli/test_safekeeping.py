@@ -33,7 +33,7 @@ def test_a_restored_house_sends_nothing_until_who_left_is_out_again(house: Run) 
     assert house("restore", file).code == 0
     assert "active" in house("subscriber", "show", "ana@inbox.test").out
     assert "restored from a backup" in house("doctor").out
-    house("story", "pull", "stories")
+    house("edition", "build")
     sent = house("edition", "send")
     assert (sent.code, "--reconcile" in sent.err) == (1, True)
     [done] = house("restore", "--reconcile", "--json").answers

@@ -38,8 +38,8 @@ def test_a_newsletter_that_never_was_sent_is_not_idle(database: Database, now: d
 
 def test_after_two_years_somebody_must_decide(database: Database, now: datetime) -> None:
     sent(database, now)
-    ask(database, now + timedelta(days=729))
-    late = now + timedelta(days=730)
+    ask(database, now + timedelta(days=730))
+    late = now + timedelta(days=731)
     with pytest.raises(Idle, match="last sent on 2026-11-23"):
         ask(database, late)
     with database.transaction() as session:

@@ -66,7 +66,7 @@ def test_an_erased_person_has_no_row_and_the_ledger_verifies_with_the_same_root(
 
 
 def test_what_was_sealed_and_its_key_are_in_no_file_any_more(
-    migrated_file: Path, tmp_path: Path, now: datetime
+    migrated_file: Path, tmp_path: Path, own_ring: Database, now: datetime
 ) -> None:
     path = tmp_path / "erase.db"
     path.write_bytes(migrated_file.read_bytes())
