@@ -66,7 +66,8 @@ def sweep_keys(
 
 def _orphans(session: Session, keys: Keys, step: Sequence[bytes], now: datetime, *, dry_run: bool) -> list[bytes]:
     """Those that have no row. What the ledger says of them is closed first, or their loss would look like damage."""
-    consent.lock(session)
+    if not dry_run:
+        consent.lock(session)
     alone = _nobodys(session, step)
     told = _told(session, alone)
     if not dry_run:
