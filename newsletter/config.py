@@ -116,6 +116,16 @@ class Alerts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """How long what is kept of people is kept."""
+
+    proof_months: int = 36
+    idle_months: int = 24
+    journal_days: int = 400
+    keyring_backup_days: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One feed or folder the wire pulls by itself."""
 
@@ -198,6 +208,7 @@ class Config:
     wire: Wire = field(default_factory=Wire)
     signup: Signup = field(default_factory=Signup)
     alerts: Alerts = field(default_factory=Alerts)
+    privacy: Privacy = field(default_factory=Privacy)
     sources: Mapping[str, Source] = field(default_factory=dict)
     newsletters: Mapping[str, Newsletter] = field(default_factory=dict)
 
@@ -223,6 +234,7 @@ _POSITIVE: Final = frozenset(
         *("relay.command_timeout_seconds", "relay.dot_timeout_seconds"),
         *("delivery.chunk_size", "delivery.lease_seconds", "delivery.poll_seconds"),
         *("wire.timeout_seconds", "wire.pull_minutes", "signup.confirm_hours", "web.session_hours"),
+        *("privacy.proof_months", "privacy.idle_months", "privacy.journal_days", "privacy.keyring_backup_days"),
     }
 )
 
@@ -374,7 +386,7 @@ def _check(config: Config) -> None:
 
 
 def _check_numbers(config: Config) -> None:
-    for section in ("database", "web", "relay", "delivery", "wire", "signup"):
+    for section in ("database", "web", "relay", "delivery", "wire", "signup", "privacy"):
         settings = getattr(config, section)
         for one in fields(settings):
             name, value = f"{section}.{one.name}", getattr(settings, one.name)

@@ -4,7 +4,7 @@ Synchronous everywhere. A `transaction` is short and never held across a network
 since a deferred one that reads and then writes either fails or, under the driver's default, loses updates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,10 +58,12 @@ class Database:
     """One engine. `transaction()` to write, `snapshot()` to read; both yield a session that lives no longer.
 
     `durable` has SQLite wait for the disk at every commit: what is kept then outlives a loss of power, too.
+    `before_commit` sees every session that is about to be kept, for what must be written outside the database first.
     """
 
     def __init__(self, url: str, *, busy_timeout_seconds: float = 10.0, durable: bool = False) -> None:
         self.url = url
+        self.before_commit: Callable[[Session], None] = lambda _session: None
         self.engine = _engine(url, busy_timeout_seconds, "FULL" if durable else "NORMAL")
 
     @property
@@ -73,6 +75,7 @@ class Database:
         """A session whose changes are kept when the block ends well, and undone when it raises."""
         with _plain_errors(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+            self.before_commit(session)
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
@@ -95,6 +98,15 @@ class Database:
         with _plain_errors(), self.engine.connect().execution_options(reading=True) as connection:
             here = MigrationContext.configure(connection).get_current_revision()
         return here, ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+    def scrub(self, *, compact: bool = False) -> None:
+        """Leave nothing of deleted rows in the files: on SQLite in the write-ahead log, with `compact` anywhere."""
+        with _plain_errors(), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            driver: Any = connection.connection.driver_connection
+            if compact:
+                driver.execute("VACUUM")
+            if self.dialect == "sqlite":
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         self.engine.dispose()

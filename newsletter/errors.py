@@ -17,6 +17,11 @@ NewsletterError
 ├─ ReturnPathError                       also ValueError; no return path of ours; in delivery/returns.py
 ├─ RuleError                             also ValueError; a rule for returned mail is wrong; in delivery/rules.py
 ├─ PostboxError                          also OSError; the postbox cannot be opened; in postbox/server.py
+├─ JournalError(reason)                  also OSError; who left cannot be written outside the database
+├─ CopyError(reason)                     one database cannot be copied into another
+├─ BackupError(file, reason)             a backup cannot be written, or a file is none
+├─ Idle(newsletter, last)                not sent for years, and nobody has decided whether its readers still want it
+├─ Disarmed                              a restored copy sends nothing until it was reconciled
 └─ AccountError(reason)                  a desk account or session is refused
 
 Messages are one line for a person. `subscribers` has its own tree, since it never imports this package.
@@ -118,3 +123,40 @@ class RelayError(NewsletterError, ConnectionError):
 
 class AccountError(NewsletterError):
     """A desk account or session is refused."""
+
+
+class JournalError(NewsletterError, OSError):
+    """The restore journal cannot be written, so nothing that belongs in it was kept either."""
+
+
+class CopyError(NewsletterError):
+    """One database cannot be copied into another."""
+
+
+class BackupError(NewsletterError):
+    """A backup cannot be written, or a file is no backup that can be put in place."""
+
+    def __init__(self, file: str | Path, reason: str) -> None:
+        self.file, self.reason = str(file), reason
+        super().__init__(f"{file}: {reason}")
+
+
+class Disarmed(NewsletterError):
+    """The database is a restored copy that does not know who left since it was made: nothing is sent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this database was restored from a backup, and people have left since: nothing is sent; "
+            "run `worldbrief restore --reconcile`"
+        )
+
+
+class Idle(NewsletterError):
+    """A newsletter was not sent for so long that its readers' consent is in doubt."""
+
+    def __init__(self, newsletter: str, last: date) -> None:
+        self.newsletter, self.last = newsletter, last
+        super().__init__(
+            f"{newsletter}: was last sent on {last}, and its readers may not remember it: nothing is sent; decide with "
+            f"`worldbrief privacy idle {newsletter}`"
+        )

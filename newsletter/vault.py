@@ -1,8 +1,10 @@
-"""The secrets: one 32-byte master in a 0600 file or the environment, and what is derived from it. Nothing is stored.
+"""The secrets: 32-byte masters in a 0600 file or the environment, and what is derived from them. Nothing is stored.
 
-Beside it, in a file of its own, the key that signs the consent ledger's checkpoints: its public half is for everybody.
+Beside them, in a file of its own, the key that signs the consent ledger's checkpoints, whose public half is for all.
 
-A key for one purpose is HKDF-SHA256 of the master under that purpose's label (RFC 5869), so no key serves two purposes.
+A key for one purpose is HKDF-SHA256 of a master under that purpose's label (RFC 5869), so no key serves two purposes.
+Each line of the file is a master: its number and base64, or base64 alone for number 1. The highest makes what is new;
+the others still read what they made: links in old letters, return paths, the marks of addresses.
 """
 
 import base64
@@ -24,14 +26,17 @@ from newsletter.errors import SecretError
 MASTER_BYTES: Final = 32
 MASTER_FILE: Final = "secret.key"
 CHECKPOINT_FILE: Final = "checkpoint.key"
+MOST_MASTERS: Final = 255
 RELAY_PASSWORD_FILE: Final = "relay.password"  # noqa: S105 -- a file's name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vault:
-    """The master secret, the checkpoints' key, the relay's password, the keyring of the people; none is ever shown."""
+    """The newest master and the former ones, the checkpoints' key, the relay's password and the people's keyring."""
 
     master: bytes = field(repr=False)
+    number: int = 1
+    former: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     relay_password: str = field(default="", repr=False)
     checkpoint_pem: bytes = field(default=b"", repr=False)
     ring: subscribers.Keyring | None = field(default=None, repr=False)
@@ -39,11 +44,22 @@ class Vault:
     @cached_property
     def keys(self) -> subscribers.Keys:
         """The keys of the people's room."""
-        return subscribers.Keys(self.derive("subscribers/1"), ring=self.ring)
+        label = "subscribers/1"
+        former = {number: _derived(one, label) for number, one in self.former.items()}
+        return subscribers.Keys(self.derive(label), number=self.number, former=former, ring=self.ring)
 
     def derive(self, label: str) -> bytes:
-        """The 32-byte key for one purpose, such as "subscribers/1" or "returns/1"."""
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"world-brief/{label}".encode()).derive(self.master)
+        """The 32-byte key for one purpose, such as "returns/1"; made from the newest master."""
+        return _derived(self.master, label)
+
+    def derive_all(self, label: str) -> tuple[bytes, ...]:
+        """The keys one purpose ever had, the newest first: for reading what was made before a rotation."""
+        earlier = (self.former[number] for number in sorted(self.former, reverse=True))
+        return (self.derive(label), *(_derived(one, label) for one in earlier))
+
+
+def _derived(master: bytes, label: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"world-brief/{label}".encode()).derive(master)
 
 
 def create(home: Path) -> Path:
@@ -64,17 +80,57 @@ def unlock(home: Path, environ: Mapping[str, str]) -> Vault:
     """
     file = home / MASTER_FILE
     text = environ.get("WORLD_BRIEF_SECRET") or _private(file, f"missing; `worldbrief init` writes {file}")
-    where = "WORLD_BRIEF_SECRET" if environ.get("WORLD_BRIEF_SECRET") else file
-    try:
-        master = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise SecretError(where, "is not base64") from error
-    if len(master) < MASTER_BYTES:
-        raise SecretError(where, f"holds {len(master)} bytes; {MASTER_BYTES} random ones are needed")
+    masters = _masters(text, "WORLD_BRIEF_SECRET" if environ.get("WORLD_BRIEF_SECRET") else file)
+    number = max(masters)
     password = environ.get("WORLD_BRIEF_RELAY_PASSWORD", "")
     if not password and (home / RELAY_PASSWORD_FILE).exists():
         password = _private(home / RELAY_PASSWORD_FILE, "").strip()
-    return Vault(master=master, relay_password=password, checkpoint_pem=_checkpoint_pem(home / CHECKPOINT_FILE))
+    former = {one: master for one, master in masters.items() if one != number}
+    return Vault(
+        master=masters[number],
+        number=number,
+        former=former,
+        relay_password=password,
+        checkpoint_pem=_checkpoint_pem(home / CHECKPOINT_FILE),
+    )
+
+
+def add_master(home: Path) -> int:
+    """Add a new master to the file, in one step that leaves either the old file or the new one; returns its number."""
+    file = home / MASTER_FILE
+    masters = _masters(_private(file, f"missing; `worldbrief init` writes {file}"), file)
+    number = max(masters) + 1
+    if number > MOST_MASTERS:
+        raise SecretError(file, f"holds {MOST_MASTERS} masters, more than which cannot be told apart")
+    masters[number] = secrets.token_bytes(MASTER_BYTES)
+    lines = "".join(f"{one} {base64.b64encode(master).decode()}\n" for one, master in sorted(masters.items()))
+    part = file.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
+        written.write(lines)
+        written.flush()
+        os.fsync(written.fileno())
+    part.replace(file)
+    return number
+
+
+def _masters(text: str, where: str | Path) -> dict[int, bytes]:
+    masters: dict[int, bytes] = {}
+    for line in text.strip().splitlines():
+        words = line.split()
+        number = int(words.pop(0)) if len(words) > 1 and words[0].isdecimal() else 1
+        try:
+            master = base64.b64decode(" ".join(words), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise SecretError(where, "is not base64") from error
+        if len(master) < MASTER_BYTES:
+            raise SecretError(where, f"holds {len(master)} bytes; {MASTER_BYTES} random ones are needed")
+        if number in masters or not 0 < number <= MOST_MASTERS:
+            raise SecretError(where, f"holds two masters of number {number}, or one that is not 1 to {MOST_MASTERS}")
+        masters[number] = master
+    if not masters:
+        raise SecretError(where, "is empty")
+    return masters
 
 
 def _checkpoint_pem(file: Path) -> bytes:

@@ -9,9 +9,22 @@ from subscribers.addresses import Address
 from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, opens, recipients
 from subscribers.audit import Verdict, verify
 from subscribers.certificates import Office, certify
+from subscribers.departures import Departure, noted
 from subscribers.dossier import Dossier, SignupView, show
+from subscribers.erasure import (
+    Erased,
+    Hold,
+    erase,
+    erase_fingerprint,
+    erase_left_before,
+    hold,
+    hold_of,
+    release,
+    subject_of,
+)
 from subscribers.errors import (
     BrokenChain,
+    ErasureHeld,
     ExpiredToken,
     IllegalChange,
     ImportRefused,
@@ -21,10 +34,12 @@ from subscribers.errors import (
     NoticeRefused,
     NotSubscribed,
     ReceiptRefused,
+    RightsRefused,
     SubscribersError,
     UndoRefused,
     UnreadableSeal,
 )
+from subscribers.instants import months_later
 from subscribers.keyring import Keyring
 from subscribers.keys import Keys
 from subscribers.ledger import checkpoints, lint, notices
@@ -53,6 +68,7 @@ from subscribers.opt_out import (
     Paused,
     Preferences,
     Unsubscribed,
+    expire,
     pause,
     preferences,
     resume,
@@ -61,8 +77,20 @@ from subscribers.opt_out import (
     unsubscribe_address,
     unsuppress,
 )
-from subscribers.registry import Subscription
-from subscribers.requests import prune
+from subscribers.registry import Subscription, count_left_before
+from subscribers.replay import depart_again
+from subscribers.retention import count_expired, expire_requests, sweep_keys
+from subscribers.rights import (
+    Answering,
+    Asking,
+    Right,
+    RightsRequest,
+    RightsState,
+    answer,
+    ask,
+    asked,
+    newly_overdue,
+)
 from subscribers.states import EndReason, RequestState, State, SuppressionReason
 from subscribers.tracking import (
     Agreement,
@@ -91,19 +119,25 @@ __all__ = [
     "UNDO_DAYS",
     "Address",
     "Agreement",
+    "Answering",
+    "Asking",
     "Audience",
     "Batch",
     "Broken",
     "BrokenChain",
     "Confirmed",
     "Counts",
+    "Departure",
     "Dossier",
     "Dropped",
     "EndReason",
+    "Erased",
+    "ErasureHeld",
     "Evidence",
     "Exclusion",
     "ExpiredToken",
     "Exported",
+    "Hold",
     "IllegalChange",
     "ImportJob",
     "ImportRefused",
@@ -130,6 +164,10 @@ __all__ = [
     "Rehearsal",
     "RequestState",
     "Requester",
+    "Right",
+    "RightsRefused",
+    "RightsRequest",
+    "RightsState",
     "Sample",
     "SignUp",
     "Signer",
@@ -149,16 +187,29 @@ __all__ = [
     "Weakness",
     "Witnessed",
     "allow_tracking",
+    "answer",
+    "ask",
+    "asked",
     "audience",
     "certify",
     "check_receipt",
     "checkpoints",
     "confirm",
+    "count_expired",
+    "count_left_before",
     "csv_lines",
+    "depart_again",
     "end_tracking",
     "end_tracking_by_token",
+    "erase",
+    "erase_fingerprint",
+    "erase_left_before",
+    "expire",
+    "expire_requests",
     "export",
     "grow",
+    "hold",
+    "hold_of",
     "import_csv",
     "imports_made",
     "is_tracked",
@@ -166,7 +217,10 @@ __all__ = [
     "lint",
     "lock",
     "look_up",
+    "months_later",
     "new_key",
+    "newly_overdue",
+    "noted",
     "notices",
     "opens",
     "pause",
@@ -176,12 +230,15 @@ __all__ = [
     "reading_tokens",
     "recipients",
     "rehearse",
+    "release",
     "requester",
     "resume",
     "show",
     "sign_up",
     "standing_triggers",
+    "subject_of",
     "suppress",
+    "sweep_keys",
     "tracked_subscription",
     "undo",
     "unsubscribe",

@@ -17,8 +17,9 @@ from subscribers.errors import UnreadableSeal
 from subscribers.instants import to_ms
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent
-from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS, SUPPRESSIONS
+from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS
 from subscribers.states import State
+from subscribers.suppressions import SUPPRESSIONS
 from subscribers.tokens import Purpose
 
 AUDIENCE_RULE: Final = (

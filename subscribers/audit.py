@@ -16,7 +16,7 @@ from subscribers.errors import IllegalChange, UnreadableSeal
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent, evidence, forest, merkle, notices
 from subscribers.ledger.consent import Stored
-from subscribers.ledger.evidence import AUTHORISING, GENESIS, Actor, Kind
+from subscribers.ledger.evidence import AUTHORISING, GENESIS, RELEASING, Actor, Kind
 from subscribers.ledger.merkle import Tree
 from subscribers.ledger.notices import NoticeKind
 from subscribers.ledger.signed_notes import Verifier
@@ -24,8 +24,6 @@ from subscribers.states import NONE, Change, EndReason, Place
 from subscribers.witnesses import Broken, Witnessed
 
 _KINDS: Final = frozenset(Kind)
-# After these the key of the subject may be gone for good.
-_SHREDDING: Final = frozenset({Kind.ERASED, Kind.REQUEST_EXPIRED})
 _SHOWN: Final = {"form": NoticeKind.FORM, "notice": NoticeKind.PRIVACY, "terms": NoticeKind.TERMS}
 
 
@@ -34,6 +32,7 @@ class Verdict:
     """The outcome: `root` is the RFC 9162 tree hash over the entries, `shredded` the payloads destroyed with cause.
 
     `incomplete` says what could not be checked; `ok` is whether all was checked and nothing is broken.
+    `unfinished` is how many were erased or expired whose key is still there; the next `privacy retain` shreds it.
     """
 
     ok: bool
@@ -42,6 +41,7 @@ class Verdict:
     root: str
     broken: tuple[Broken, ...]
     incomplete: tuple[str, ...] = ()
+    unfinished: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,9 +70,8 @@ class _Replay:
     tree: Tree = field(default_factory=Tree)
     broken: list[Broken] = field(default_factory=list)
     standings: dict[tuple[bytes, str], _Standing] = field(default_factory=dict)
-    unopened: list[tuple[int, bytes]] = field(default_factory=list)
-    shreddable: set[bytes] = field(default_factory=set)
-    erased: set[bytes] = field(default_factory=set)
+    unopened: dict[bytes, list[int]] = field(default_factory=dict)
+    released: set[bytes] = field(default_factory=set)
 
     def blame(self, seq: int, reason: str) -> None:
         self.broken.append(Broken(seq=seq, reason=reason))
@@ -102,7 +101,7 @@ def verify(
             _follow(walk, event)
     for seq in consent.payloads_without_event(session):
         walk.blame(seq, "a payload without its event")
-    shredded = _settle_unopened(walk)
+    shredded, unfinished = _shredded(walk)
     _end_of_chain(walk, head)
     _projection(walk, session)
     _blocks(walk, session)
@@ -115,6 +114,7 @@ def verify(
         root=walk.tree.root().hex(),
         broken=broken,
         incomplete=tuple(asked.incomplete),
+        unfinished=unfinished,
     )
 
 
@@ -171,35 +171,38 @@ def _payload(walk: _Replay, event: Stored) -> None:
     if event.sealed is None:
         walk.blame(event.seq, "its payload is missing")
         return
+    if event.kind in RELEASING:
+        walk.released.add(event.subject)
+        return
     try:
         plain = walk.keys.open(event.subject, Sealed.EVIDENCE, event.sealed)
     except UnreadableSeal:
-        walk.unopened.append((event.seq, event.subject))
+        walk.unopened.setdefault(event.subject, []).append(event.seq)
         return
     if evidence.commitment(plain) != event.commitment:
         walk.blame(event.seq, "its payload is not the one committed to")
 
 
-def _settle_unopened(walk: _Replay) -> int:
-    """Tell what was shredded with cause, and count it, from what was lost or altered."""
-    gone = walk.keys.missing({subject for _, subject in walk.unopened})
+def _shredded(walk: _Replay) -> tuple[int, int]:
+    """The payloads whose key is gone with cause, and the subjects whose key is still to go; no cause is a damage."""
+    gone = walk.keys.missing(walk.unopened.keys() | walk.released)
     shredded = 0
-    for seq, subject in walk.unopened:
+    for subject, seqs in walk.unopened.items():
         if subject not in gone:
-            walk.blame(seq, "its payload does not open")
-        elif subject in walk.shreddable:
-            shredded += 1
+            reason = "its payload does not open"
+        elif subject not in walk.released:
+            reason = "the key of its subject is gone, and no event says that it was erased: data are lost"
         else:
-            walk.blame(seq, "the key of its subject is gone, and no event says that it was erased: data are lost")
-    return shredded
+            shredded += len(seqs)
+            continue
+        for seq in seqs:
+            walk.blame(seq, reason)
+    # The last event of each was sealed with a key that nobody kept.
+    return shredded + len(walk.released), len(walk.released - gone)
 
 
 def _apply(walk: _Replay, event: Stored, header: dict[str, Any]) -> None:
     """What the event does to its subscription, as the table of changes says."""
-    if event.kind in _SHREDDING:
-        walk.shreddable.add(event.subject)
-    if event.kind == Kind.ERASED:
-        walk.erased.add(event.subject)
     before = walk.standings.get((event.subject, event.newsletter))
     try:
         reason = header.get("reason")
@@ -229,7 +232,7 @@ def _end_of_chain(walk: _Replay, head: consent.Head) -> None:
 
 def _projection(walk: _Replay, session: Session) -> None:
     # Of an erased person no subscription is left.
-    expected = {name: told for name, told in walk.standings.items() if name[0] not in walk.erased}
+    expected = {name: told for name, told in walk.standings.items() if name[0] not in walk.released}
     for one in registry.all_subscriptions(session):
         told = expected.pop((one.subject, one.newsletter), None)
         found = _Standing(place=one.place, authorised_by=one.authorised_by, seq=0)

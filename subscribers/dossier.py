@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from subscribers import registry, requests
+from subscribers import registry, requests, suppressions
 from subscribers.addresses import Address
 from subscribers.keys import Keys
 from subscribers.ledger import consent
@@ -56,6 +56,6 @@ def show(session: Session, keys: Keys, address: Address) -> Dossier:
             )
             for one in asked
         ),
-        suppressions=tuple(registry.suppression_reasons(session, fingerprint)),
+        suppressions=tuple(suppressions.reasons(session, fingerprint)),
         events=tuple(sorted(events, key=lambda one: one.seq)),
     )

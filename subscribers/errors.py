@@ -12,10 +12,12 @@ SubscribersError
 ├─ NoticeRefused(digest, reason)         also ValueError; a policy's text was published before, or comes too early
 ├─ ReceiptRefused                        also ValueError; there is nothing to certify, or a receipt does not hold
 ├─ ImportRefused(file, row, reason)      also ValueError; the whole file is refused, nothing of it was kept
-└─ UndoRefused(batch, reason)            also LookupError; there is no such import, or it is too late
+├─ UndoRefused(batch, reason)            also LookupError; there is no such import, or it is too late
+├─ RightsRefused                         also ValueError; a request about rights cannot be kept or answered so
+└─ ErasureHeld(reason, owner, until)     a legal hold keeps somebody's evidence for now
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 
 class SubscribersError(Exception):
@@ -104,3 +106,15 @@ class UndoRefused(SubscribersError, LookupError):
     def __init__(self, batch: int, reason: str) -> None:
         self.batch, self.reason = batch, reason
         super().__init__(f"import {batch}: {reason}")
+
+
+class ErasureHeld(SubscribersError):
+    """A legal hold keeps somebody's evidence for now (GDPR 17(3)(e)); the answer to the person says so."""
+
+    def __init__(self, reason: str, owner: str, until: date) -> None:
+        self.reason, self.owner, self.until = reason, owner, until
+        super().__init__(f"not erased: held until {until} by {owner} ({reason})")
+
+
+class RightsRefused(SubscribersError, ValueError):
+    """A request about rights cannot be kept or answered so."""

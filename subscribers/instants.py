@@ -1,6 +1,7 @@
 """Moments as the rows keep them: whole milliseconds since 1970 UTC, exact and the same on both databases. Pure."""
 
-from datetime import UTC, datetime, timedelta
+import calendar
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -24,3 +25,9 @@ def from_ms(milliseconds: int) -> datetime:
 def to_text(moment: datetime) -> str:
     """ISO 8601 in UTC to the millisecond, the one spelling evidence uses."""
     return from_ms(to_ms(moment)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day some months later, or earlier; where that month has no such day, its last."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

@@ -55,8 +55,11 @@ class WrappedKey(NamedTuple):
 class Keyring:
     """The stored keys. Every change is a short transaction of its own, durable before it returns."""
 
-    def __init__(self, transaction: Transaction, snapshot: Transaction) -> None:
+    def __init__(
+        self, transaction: Transaction, snapshot: Transaction, scrub: Callable[[], None] = lambda: None
+    ) -> None:
         self._transaction, self._snapshot = transaction, snapshot
+        self.scrub = scrub
 
     def prepare(self) -> None:
         """Create the one table where it is missing."""

@@ -6,10 +6,11 @@ made from it. A retired root stays in `former` for as long as old letters may co
 
 import hmac
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -156,6 +157,21 @@ class Keys:
         """The subjects that have no key in the keyring any more; one that does not open is not missing."""
         return set(subjects) - self._ring().find(subjects).keys() if subjects else set()
 
+    def holds(self, subject: bytes) -> bool:
+        """Whether a subject's key is there."""
+        self.fetch([subject])
+        return subject in self._at_hand
+
+    def subjects(self, step: int, made_before: str = "9999") -> Iterator[list[bytes]]:
+        """Every subject that has a key made before a day (ISO 8601), in steps that may be shredded meanwhile."""
+        found = self._ring().subjects(made_before)
+        while some := list(islice(found, step)):
+            yield some
+
+    def scrub(self) -> None:
+        """Leave nothing of shredded keys in the keyring's files."""
+        self._ring().scrub()
+
     def forget(self) -> None:
         """Ask the keyring anew for every key."""
         self._at_hand.clear()
@@ -165,6 +181,10 @@ class Keys:
         for subject in subjects:
             self._at_hand.pop(subject, None)
         return self._ring().shred(subjects)
+
+    def is_wrapped(self) -> bool:
+        """Whether the newest root wraps every key, so that no rotation is unfinished."""
+        return not self._ring().wrapped_by_others(self._number)
 
     def rewrap(self, progress: Callable[[int], None] | None = None) -> int:
         """Wrap every key under the newest root, in steps; an interrupted run goes on where it stopped."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests, states
+from subscribers import registry, requests, states, suppressions
 from subscribers.addresses import Address
 from subscribers.audience import Dropped
 from subscribers.errors import ExpiredToken, InvalidToken, UnreadableSeal
@@ -143,7 +143,7 @@ def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pend
     request_id = requests.keep(session, new, now)
     if request_id is None:
         return Quiet(reason=Silence.PENDING)
-    registry.note_letter(session, fingerprint, now)
+    suppressions.note_letter(session, fingerprint, now)
     return Pending(request_id=request_id, expires_at=expires_at)
 
 
@@ -219,7 +219,7 @@ def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: E
 
 def _silence(session: Session, keys: Keys, wanted: SignUp, earlier: list[Request], now: datetime) -> Silence | None:
     fingerprint = keys.fingerprint(wanted.address)
-    if states.bars_letter(registry.bars(session, fingerprint), now):
+    if states.bars_letter(suppressions.bars(session, fingerprint), now):
         return Silence.SUPPRESSED
     for one in registry.subscriptions_of(session, [fingerprint]):
         if one.newsletter == wanted.newsletter and one.state_at(now) is State.ACTIVE:
@@ -258,11 +258,11 @@ def _usable(session: Session, keys: Keys, token: str, now: datetime) -> tuple[Re
 
 
 def _is_barred(session: Session, request: Request) -> bool:
-    return states.bars_confirmation(registry.bars(session, request.fingerprint), request.requested_at)
+    return states.bars_confirmation(suppressions.bars(session, request.fingerprint), request.requested_at)
 
 
 def _lift(session: Session, keys: Keys, request: Request, subject: bytes, now: datetime) -> None:
-    reasons = [one.reason for one in registry.bars(session, request.fingerprint) if one.reason not in BY_THE_DESK]
+    reasons = [one.reason for one in suppressions.bars(session, request.fingerprint) if one.reason not in BY_THE_DESK]
     if not reasons:
         return
     event = Event(
@@ -273,7 +273,7 @@ def _lift(session: Session, keys: Keys, request: Request, subject: bytes, now: d
         refers_to=request.requested_by,
     )
     consent.append(session, keys, [event], now)
-    registry.lift(session, request.fingerprint, reasons)
+    suppressions.lift(session, request.fingerprint, reasons)
 
 
 def _is_running(session: Session, request: Request) -> bool:

@@ -7,8 +7,9 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests, states
+from subscribers import departures, registry, requests, states, suppressions
 from subscribers.addresses import Address
+from subscribers.departures import Departure
 from subscribers.errors import IllegalChange, InvalidToken, NotSubscribed
 from subscribers.keys import Keys
 from subscribers.ledger import consent
@@ -98,10 +99,31 @@ def suppress(session: Session, keys: Keys, address: Address, reason: Suppression
     consent.lock(session)
     fingerprint = keys.fingerprint(address)
     evidence = Evidence(method="suppression", by=by, reason=reason.value)
-    registry.add_suppression(session, fingerprint, reason.value, by, now)
+    suppressions.add(session, fingerprint, reason.value, by, now)
+    departures.note(session, [Departure(fingerprint, departures.SUPPRESSED, "", reason.value, now)])
     requests.close(session, [fingerprint])
     ending = _Ending(change=SUPPRESSING[reason], evidence=evidence)
     return _end(session, keys, registry.subscriptions_of(session, [fingerprint]), ending, now)
+
+
+def expire(session: Session, keys: Keys, newsletter: str, evidence: Evidence, now: datetime, limit: int = 500) -> int:
+    """End some subscriptions to a newsletter that was idle for too long; returns how many, none when all have."""
+    consent.lock(session)
+    mine = registry.running(session, newsletter, limit)
+    keys.fetch({one.subject for one in mine})
+    ending = _Ending(change=Change(Kind.EXPIRED, Actor.SYSTEM, EndReason.EXPIRED), evidence=evidence)
+    return _end(session, keys, mine, ending, now)
+
+
+def end_again(
+    session: Session, keys: Keys, mine: Sequence[Subscription], reason: EndReason, left_at: datetime, now: datetime
+) -> int:
+    """End subscriptions whose end a restored database forgot."""
+    known = {one.reason: one for one in SUPPRESSING.values()}
+    known[EndReason.EXPIRED] = Change(Kind.EXPIRED, Actor.SYSTEM, EndReason.EXPIRED)
+    known[EndReason.WITHDRAWN] = Change(Kind.WITHDRAWN, Actor.SUBJECT, EndReason.WITHDRAWN)
+    evidence = Evidence(method="restore journal", given_at=left_at)
+    return _end(session, keys, mine, _Ending(change=known[reason], evidence=evidence), now)
 
 
 def unsuppress(
@@ -116,7 +138,7 @@ def unsuppress(
         raise IllegalChange("suppressed", Kind.UNSUPPRESSED, "fewer than two people who say why")
     consent.lock(session)
     fingerprint = keys.fingerprint(address)
-    lifted = sorted({one.reason for one in registry.bars(session, fingerprint)} & BY_THE_DESK)
+    lifted = sorted({one.reason for one in suppressions.bars(session, fingerprint)} & BY_THE_DESK)
     if lifted:
         events = [
             Event(
@@ -129,7 +151,7 @@ def unsuppress(
             for one in registry.subscriptions_of(session, [fingerprint])
         ]
         consent.append(session, keys, events, now)
-        registry.lift(session, fingerprint, lifted)
+        suppressions.lift(session, fingerprint, lifted)
     return tuple(lifted)
 
 
@@ -205,6 +227,11 @@ def _end(session: Session, keys: Keys, subscriptions: Sequence[Subscription], en
         )
         for one in leaving
     ]
-    consent.append(session, keys, events, now)
+    # Whoever leaves can leave, even if nothing of them can be sealed any more.
+    boxes = [keys.box(one.subject) if keys.holds(one.subject) else keys.draw(one.subject)[0] for one in leaving]
+    consent.append(session, keys, events, now, [consent.pack(keys, ending.evidence, now, box) for box in boxes])
     registry.end_all(session, {one.id: change.reason for one in leaving if change.reason}, now)
+    why = str(change.reason)
+    gone = [Departure(one.fingerprint, departures.ENDED, one.newsletter, why, now) for one in leaving]
+    departures.note(session, gone)
     return len(leaving)

@@ -1,4 +1,4 @@
-"""Who is known, what they are subscribed to, and who must never be written to. The only writer of its three tables.
+"""Who is known, what they are subscribed to, . The only writer of its two tables.
 
 It decides nothing: opt_in, opt_out and imports do, and append to the consent ledger before they call here.
 """
@@ -20,6 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     delete,
+    exists,
+    func,
     select,
     update,
 )
@@ -31,7 +33,7 @@ from subscribers.addresses import Address
 from subscribers.instants import from_ms, to_ms, to_text
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent, triggers
-from subscribers.states import Bar, EndReason, Place, State, SuppressionReason
+from subscribers.states import EndReason, Place, State
 from subscribers.tokens import ID_BYTES
 
 
@@ -86,23 +88,10 @@ class SubscriptionRow(SQLModel, table=True):
     changed_at: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
-class SuppressionRow(SQLModel, table=True):
-    """An address never to be written to. No subject and only the month: it must not lead back to an erased person."""
-
-    __tablename__ = "suppression"
-
-    fingerprint: bytes = Field(sa_column=Column(LargeBinary(33), primary_key=True))
-    reason: str = Field(primary_key=True)
-    month: str
-    letter_month: str | None = None
-    added_by: str
-
-
 triggers.attach_standing(SQLModel.metadata)
 COMMON_BYTES: Final = 4
 SUBSCRIBERS: Final = SQLModel.metadata.tables["subscriber"]
 SUBSCRIPTIONS: Final = SQLModel.metadata.tables["subscription"]
-SUPPRESSIONS: Final = SQLModel.metadata.tables["suppression"]
 
 
 # Asked for every row of an import, so without SQLAlchemy's care for each of a thousand values.
@@ -137,6 +126,7 @@ class Subscription:
     ended_reason: EndReason | None
     authorised_by: int | None
     paused_until: datetime | None
+    changed_at: datetime
 
     @property
     def place(self) -> Place:
@@ -215,25 +205,6 @@ def holdings(session: Session, fingerprints: Collection[bytes], newsletter: str)
     return {mark: Holding(*held) for mark, *held in map(tuple, found)}
 
 
-def suppressed(session: Session, fingerprints: Iterable[bytes]) -> set[bytes]:
-    """Those of the fingerprints that must never be written to."""
-    statement = "SELECT fingerprint FROM suppression WHERE fingerprint {among}"
-    return {bytes(row[0]) for row in bulk.among(session, statement, list(fingerprints))}
-
-
-def suppression_reasons(session: Session, fingerprint: bytes) -> list[str]:
-    """Why one address is suppressed; empty when it is not."""
-    wanted = select(SUPPRESSIONS.c.reason).where(SUPPRESSIONS.c.fingerprint == fingerprint)
-    return sorted(str(one) for one in session.connection().execute(wanted).scalars())
-
-
-def bars(session: Session, fingerprint: bytes) -> list[Bar]:
-    """What stands against writing to one address."""
-    wanted = select(SUPPRESSIONS.c.reason, SUPPRESSIONS.c.month, SUPPRESSIONS.c.letter_month)
-    found = session.connection().execute(wanted.where(SUPPRESSIONS.c.fingerprint == fingerprint))
-    return [Bar(SuppressionReason(reason), str(month), letter or "") for reason, month, letter in found]
-
-
 def subscription(session: Session, public_id: bytes) -> Subscription | None:
     """The subscription a token names."""
     row = session.connection().execute(_joined().where(SUBSCRIPTIONS.c.public_id == public_id)).one_or_none()
@@ -256,11 +227,44 @@ def running_of(session: Session, subjects: Iterable[bytes], newsletter: str) -> 
     return [_subscription(row) for row in session.connection().execute(wanted.order_by(SUBSCRIPTIONS.c.id))]
 
 
+def running(session: Session, newsletter: str, limit: int) -> list[Subscription]:
+    """Some subscriptions to a newsletter that are active or paused."""
+    states = (State.ACTIVE.value, State.PAUSED.value)
+    wanted = _joined().where(SUBSCRIPTIONS.c.newsletter == newsletter, SUBSCRIPTIONS.c.state.in_(states))
+    return [
+        _subscription(row) for row in session.connection().execute(wanted.order_by(SUBSCRIPTIONS.c.id).limit(limit))
+    ]
+
+
 def all_subscriptions(session: Session) -> Iterator[Subscription]:
     """Every subscription there is, streamed."""
     with session.connection().execute(_joined().execution_options(yield_per=consent.STREAM_ROWS)) as found:
         for row in found:
             yield _subscription(row)
+
+
+def fingerprints_of(session: Session, subject: bytes) -> set[bytes]:
+    """The fingerprint of a subscriber's address."""
+    wanted = select(SUBSCRIBERS.c.fingerprint).where(SUBSCRIBERS.c.subject == subject)
+    return {bytes(one) for one in session.connection().execute(wanted).scalars()}
+
+
+def known_among(session: Session, subjects: Collection[bytes]) -> set[bytes]:
+    """Those of the subjects that are subscribers."""
+    return {
+        bytes(row[0]) for row in bulk.among(session, "SELECT subject FROM subscriber WHERE subject {among}", subjects)
+    }
+
+
+def left_before(session: Session, before: datetime, limit: int) -> list[bytes]:
+    """The fingerprints of some subscribers all of whose subscriptions ended before a moment."""
+    wanted = _left(before).order_by(SUBSCRIBERS.c.id).limit(limit)
+    return [bytes(one) for one in session.connection().execute(wanted).scalars()]
+
+
+def count_left_before(session: Session, before: datetime) -> int:
+    """How many subscribers `left_before` would find in all."""
+    return int(session.connection().execute(select(func.count()).select_from(_left(before).subquery())).scalar_one())
 
 
 def add_people(session: Session, keys: Keys, newcomers: Sequence[Newcomer], now: datetime) -> dict[bytes, int]:
@@ -325,36 +329,20 @@ def end_all(session: Session, reasons: Mapping[int, EndReason], now: datetime) -
     _change_all(session, ended, now, State.ENDED)
 
 
-def add_suppression(session: Session, fingerprint: bytes, reason: str, by: str, now: datetime) -> None:
-    """Suppress an address for one more reason, or for the same one anew."""
-    add_suppressions(session, {fingerprint: reason}, by, now)
+def remove(session: Session, people: Collection[int]) -> list[int]:
+    """Delete subscribers with their subscriptions, and return the numbers of these."""
+    connection = session.connection()
+    mine = delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.subscriber_id.in_(people)).returning(SUBSCRIPTIONS.c.id)
+    gone = sorted(int(one) for one in connection.execute(mine).scalars())
+    connection.execute(delete(SUBSCRIBERS).where(SUBSCRIBERS.c.id.in_(people)))
+    return gone
 
 
-def add_suppressions(session: Session, reasons: Mapping[bytes, str], by: str, now: datetime) -> None:
-    """Suppress many addresses, each for its reason."""
-    month = to_text(now)[:7]
-    rows = [{"fingerprint": mark, "reason": reason, "month": month, "added_by": by} for mark, reason in reasons.items()]
-    if not rows:
-        return
-    session.connection().execute(consent.insert_new(session, SUPPRESSIONS), rows)
-    # What rests for a time after a complaint rests anew after the next.
-    again = update(SUPPRESSIONS).where(SUPPRESSIONS.c.fingerprint == bindparam("mark"), SUPPRESSIONS.c.month < month)
-    same = again.where(SUPPRESSIONS.c.reason == bindparam("why")).values(month=month)
-    session.connection().execute(same, [{"mark": mark, "why": reason} for mark, reason in reasons.items()])
-
-
-def note_letter(session: Session, fingerprint: bytes, now: datetime) -> None:
-    """Keep that a suppressed address is sent a confirmation letter."""
-    mine = update(SUPPRESSIONS).where(SUPPRESSIONS.c.fingerprint == fingerprint)
-    session.connection().execute(mine.values(letter_month=to_text(now)[:7]))
-
-
-def lift(session: Session, fingerprint: bytes, reasons: Iterable[SuppressionReason]) -> None:
-    """Let an address be written to again, as far as these reasons go."""
-    gone = delete(SUPPRESSIONS).where(
-        SUPPRESSIONS.c.fingerprint == fingerprint, SUPPRESSIONS.c.reason.in_([one.value for one in reasons])
-    )
-    session.connection().execute(gone)
+def _left(before: datetime) -> Any:
+    """Every subscription ended, the last one before a moment."""
+    others = SUBSCRIPTIONS.c.subscriber_id == SUBSCRIBERS.c.id
+    late = (SUBSCRIPTIONS.c.state != State.ENDED.value) | (SUBSCRIPTIONS.c.changed_at >= to_ms(before))
+    return select(SUBSCRIBERS.c.fingerprint).where(exists().where(others), ~exists().where(others, late))
 
 
 def _change(session: Session, subscription_id: int, now: datetime, **values: str | int) -> None:
@@ -392,4 +380,5 @@ def _subscription(row: Row[Any]) -> Subscription:
         ended_reason=None if row.ended_reason is None else EndReason(row.ended_reason),
         authorised_by=row.authorised_by,
         paused_until=None if row.paused_until is None else from_ms(row.paused_until),
+        changed_at=from_ms(row.changed_at),
     )

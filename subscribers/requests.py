@@ -17,7 +17,6 @@ from sqlalchemy import (
     Row,
     String,
     UniqueConstraint,
-    delete,
     func,
     select,
     text,
@@ -26,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import conv
 from sqlmodel import Field, Session, SQLModel
 
+from subscribers import bulk
 from subscribers.instants import from_ms, to_ms
 from subscribers.ledger.consent import insert_new
 from subscribers.states import RequestState
@@ -179,15 +179,33 @@ def close(session: Session, fingerprints: Collection[bytes], newsletters: Iterab
     session.connection().execute(statement.values(state=RequestState.WITHDRAWN.value))
 
 
-def prune(session: Session, now: datetime) -> int:
-    """Delete the requests made more than seven days ago whose link has expired; their ledger entries stay.
+def fingerprints_of(session: Session, subject: bytes) -> set[bytes]:
+    """The fingerprints a pseudonym has requests for."""
+    wanted = select(_REQUESTS.c.fingerprint).where(_REQUESTS.c.subject == subject)
+    return {bytes(one) for one in session.connection().execute(wanted).scalars()}
 
-    Returns how many.
-    """
-    statement = delete(_REQUESTS).where(
-        _REQUESTS.c.requested_at < to_ms(now - KEPT), _REQUESTS.c.expires_at <= to_ms(now)
-    )
-    return int(session.connection().execute(statement).rowcount)
+
+def known_among(session: Session, subjects: Collection[bytes]) -> set[bytes]:
+    """Those of the subjects that have a request."""
+    statement = "SELECT subject FROM signup_request WHERE subject {among}"
+    return {bytes(row[0]) for row in bulk.among(session, statement, subjects)}
+
+
+def expired_before(session: Session, before: datetime, limit: int) -> list[Request]:
+    """Some requests whose link expired before a moment, the oldest first."""
+    wanted = select(_REQUESTS).where(_REQUESTS.c.expires_at <= to_ms(before)).order_by(_REQUESTS.c.id).limit(limit)
+    return [_request(row) for row in session.connection().execute(wanted)]
+
+
+def count_expired(session: Session, before: datetime) -> int:
+    """How many requests expired before a moment."""
+    wanted = select(func.count()).where(_REQUESTS.c.expires_at <= to_ms(before))
+    return int(session.connection().execute(wanted).scalar_one())
+
+
+def delete(session: Session, ids: Collection[int]) -> None:
+    """Delete requests; their ledger entries stay."""
+    session.connection().execute(_REQUESTS.delete().where(_REQUESTS.c.id.in_(ids)))
 
 
 def _one(session: Session, where: ColumnElement[bool]) -> Request | None:

@@ -51,13 +51,14 @@ class RequestState(StrEnum):
 
 
 class SuppressionReason(StrEnum):
-    """Why an address must never be written to."""
+    """Why an address must never be written to. Of whose rows are gone, that they left is all that is kept."""
 
     COMPLAINED = "complained"
     OBJECTED = "objected"
     BOUNCED = "bounced"
     DESK = "desk"
     LEGAL = "legal"
+    LEFT = "left"
 
 
 class Place(NamedTuple):
@@ -141,7 +142,7 @@ RULES: Final = (
     _out(Kind.SUPPRESSED, {Actor.DESK, Actor.IMPORT}, _LIVING, EndReason.SUPPRESSED),
     _out(Kind.EXPIRED, {Actor.SYSTEM}, _RUNNING, EndReason.EXPIRED),
     _out(Kind.INVALIDATED, {Actor.DESK}, {*_RUNNING, UNKNOWN}, EndReason.UNDONE),
-    _out(Kind.ERASED, {Actor.SUBJECT, Actor.DESK}, _ANY, EndReason.ERASED),
+    _out(Kind.ERASED, {Actor.SUBJECT, Actor.DESK, Actor.SYSTEM}, _ANY, EndReason.ERASED),
 )
 _TABLE: Final = {(one.kind, actor, one.after.reason): one for one in RULES for actor in one.by}
 _MOVING: Final = frozenset(one.kind for one in RULES)
@@ -165,6 +166,7 @@ SUPPRESSING: Final = {
     SuppressionReason.OBJECTED: Change(Kind.OBJECTED, Actor.SUBJECT, EndReason.OBJECTED),
     SuppressionReason.DESK: Change(Kind.SUPPRESSED, Actor.DESK, EndReason.SUPPRESSED),
     SuppressionReason.LEGAL: Change(Kind.SUPPRESSED, Actor.DESK, EndReason.SUPPRESSED),
+    SuppressionReason.LEFT: Change(Kind.WITHDRAWN, Actor.DESK, EndReason.WITHDRAWN),
 }
 # Lifted by an owner and a second person; all others by the holder's own confirmation.
 BY_THE_DESK: Final = frozenset({SuppressionReason.DESK, SuppressionReason.LEGAL})

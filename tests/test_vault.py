@@ -60,3 +60,24 @@ def test_the_relay_password_may_stand_in_a_private_file(tmp_path: Path) -> None:
     file.write_text("from a file\n")
     file.chmod(0o600)
     assert vault.unlock(tmp_path, {}).relay_password == "from a file"
+
+
+def test_a_rotation_adds_a_secret_and_keeps_what_the_first_made(tmp_path: Path) -> None:
+    path = vault.create(tmp_path)
+    first = vault.unlock(tmp_path, {})
+    assert vault.add_master(tmp_path) == 2
+    assert vault.add_master(tmp_path) == 3
+    assert path.stat().st_mode & 0o777 == 0o600
+    now = vault.unlock(tmp_path, {})
+    assert (now.number, set(now.former)) == (3, {1, 2})
+    assert now.former[1] == first.master
+    assert now.derive("a") != first.derive("a")
+    assert now.derive_all("a")[0] == now.derive("a")
+    assert now.derive_all("a")[2] == first.derive("a")
+
+
+@pytest.mark.parametrize("text", ["1 {key}\n1 {key}", "0 {key}", "256 {key}", "{key}\n1 {key}", "  \n"])
+def test_secrets_that_cannot_be_told_apart_are_refused(tmp_path: Path, text: str) -> None:
+    key = base64.b64encode(b"s" * 32).decode()
+    with pytest.raises(SecretError):
+        vault.unlock(tmp_path, {"WORLD_BRIEF_SECRET": text.format(key=key)})

@@ -6,7 +6,19 @@ Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage. An error is one 
 import sys
 from typing import Final
 
-from newsletter.cli import demo, doctor, edition, feedback, house, proofs, service, story, transfers
+from newsletter.cli import (
+    demo,
+    doctor,
+    edition,
+    feedback,
+    house,
+    privacy,
+    proofs,
+    safekeeping,
+    service,
+    story,
+    transfers,
+)
 from newsletter.cli.house import app
 from newsletter.errors import NewsletterError
 from subscribers import SubscribersError
@@ -20,6 +32,8 @@ app.add_typer(proofs.app, name="consent")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(service.account, name="account")
 app.add_typer(service.db, name="db")
+app.add_typer(privacy.app, name="privacy")
+app.add_typer(safekeeping.keys, name="keys")
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 for command in (
@@ -30,6 +44,8 @@ for command in (
     service.work,
     service.schedule,
     service.postbox,
+    safekeeping.backup,
+    safekeeping.restore,
 ):
     app.command(command.__name__)(command)
 

@@ -20,6 +20,7 @@ from newsletter.errors import NewsletterError
 from newsletter.rendering import template
 from newsletter.rendering.preflight.content import target_fault
 from newsletter.rendering.template import TEMPLATES
+from newsletter.safekeeping import arming
 from newsletter.scheduling import timetable
 
 FREE_BYTES: Final = 500_000_000
@@ -120,4 +121,14 @@ def _relay(one: House) -> Iterator[Found]:
         yield Found(part="relay", state="warn", detail="letters leave this machine in the clear; set relay.tls")
 
 
-CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _relay)
+def _privacy(one: House) -> Iterator[Found]:
+    today = house.clock().date()
+    with one.database.snapshot() as session:
+        arming.require(session)
+        waiting = subscribers.asked(session, only_open=True)
+    late = [each for each in waiting if each.overdue(today)]
+    said = f"{len(waiting)} requests of readers wait, {len(late)} overdue"
+    yield Found(part="privacy", state="warn" if late else "ok", detail=said)
+
+
+CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _privacy, _relay)

@@ -19,6 +19,8 @@ from newsletter import __version__, config, vault
 from newsletter.config import Config, Newsletter
 from newsletter.database import Database
 from newsletter.errors import ConfigError, NewsletterError, SecretError
+from newsletter.safekeeping import arming
+from newsletter.safekeeping.journal import Entry, Journal
 from newsletter.scheduling import timetable
 from newsletter.vault import Vault
 
@@ -50,7 +52,13 @@ class House:
 
     config: Config
     database: Database
+    ring: Database
     vault: Vault
+
+    @property
+    def journal(self) -> Journal:
+        """Who left, outside the database."""
+        return Journal(self.config.home)
 
     def newsletter(self, key: str) -> Newsletter:
         """The newsletter with this key, or the first one when the key is empty."""
@@ -98,22 +106,35 @@ def opened(settings: Config | None = None) -> Iterator[House]:
     patience = settings.database.busy_timeout_seconds
     database = Database(settings.database_url, busy_timeout_seconds=patience)
     ring = Database(settings.keyring_url, busy_timeout_seconds=patience, durable=True)
-    keyring = subscribers.Keyring(ring.transaction, ring.snapshot)
+    keyring = subscribers.Keyring(ring.transaction, ring.snapshot, lambda: ring.scrub(compact=True))
+    journal = Journal(settings.home)
+    database.before_commit = lambda session: journal.write(map(_entry, subscribers.noted(session)))
     secrets = replace(vault.unlock(settings.home, os.environ), ring=keyring)
     try:
         database.upgrade()
         keyring.prepare()
         _refuse_another_secret(settings, database, secrets)
-        yield House(config=settings, database=database, vault=secrets)
+        yield House(config=settings, database=database, ring=ring, vault=secrets)
     finally:
         database.close()
         ring.close()
 
 
+def _entry(gone: subscribers.Departure) -> Entry:
+    return Entry(
+        fingerprint=gone.fingerprint.hex(),
+        action=gone.action,
+        newsletter=gone.newsletter,
+        reason=gone.reason,
+        at=gone.at,
+    )
+
+
 def _refuse_another_secret(settings: Config, database: Database, secrets: Vault) -> None:
     """With another secret or keyring no address opens: a mailing would end without one letter, every reader dropped."""
     with database.snapshot() as session:
-        fits = subscribers.opens(session, secrets.keys)
+        # A restored database may hold nobody but people whose keys have been shredded since.
+        fits = arming.taken(session) is not None or subscribers.opens(session, secrets.keys)
     if not fits:
         where = "WORLD_BRIEF_SECRET" if os.environ.get("WORLD_BRIEF_SECRET") else settings.home / vault.MASTER_FILE
         raise SecretError(

@@ -127,6 +127,8 @@ def verify(
         house.answer(verdict)
     else:
         house.stdout.print(f"{verdict.events} events, {verdict.shredded} of them shredded, root {verdict.root}")
+        if verdict.unfinished:
+            house.stdout.print(f"  {verdict.unfinished} erasures wait for their key to go: worldbrief privacy retain")
         for broken in verdict.broken:
             house.stdout.print(f"  broken at {broken.seq}: {broken.reason}", markup=False)
         for missing in verdict.incomplete:

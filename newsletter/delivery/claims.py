@@ -17,6 +17,7 @@ from newsletter.database import Moment
 from newsletter.delivery.leases import Lease, close, renew, within
 from newsletter.delivery.ledger import ATTEMPTS, DELIVERIES, MAILINGS, READY
 from newsletter.delivery.outcome import DeliveryState
+from newsletter.safekeeping import arming
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +120,13 @@ def _mine(lease: Lease, recipients: Collection[int]) -> tuple[ColumnElement[bool
 
 
 def _leaving(mailing_id: object, now: object) -> ColumnElement[bool]:
-    """Whether letters of the mailing may leave at that moment."""
+    """Whether letters of the mailing may leave at that moment, and from this database."""
     return sa.exists().where(
         MAILINGS.c.id == mailing_id,
         MAILINGS.c.paused.is_(False),
         MAILINGS.c.cancelled.is_(False),
         MAILINGS.c.expires_at > now,
+        arming.is_armed(),
     )
 
 

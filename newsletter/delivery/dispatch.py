@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 import subscribers
 from newsletter.database import Database
-from newsletter.delivery import ledger
+from newsletter.delivery import idle, ledger
 from newsletter.delivery.ledger import EDITION, LETTER_PRIORITY, MailingId, Opening
 from newsletter.delivery.witness import Witness
 from newsletter.editions import store
@@ -21,6 +21,7 @@ from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError, LedgerError
 from newsletter.rendering.press import Press, required
+from newsletter.safekeeping import arming
 
 READY: Final = frozenset({State.APPROVED, State.SCHEDULED})
 
@@ -49,21 +50,25 @@ def dispatch(database: Database, press: Press, terms: Terms, on: date, now: date
 
     A checkpoint of the consent ledger is made in the same transaction, and every letter carries its line.
     Raises EditionError when there is no approval or what was approved has changed since, NotReady when a check blocks
-    it now, LedgerError when candidates are not queued + excluded; then nothing is kept.
+    it now, Idle or Disarmed when nothing may be sent at all, LedgerError when candidates are not queued + excluded;
+    then nothing is kept.
     """
     key = press.newsletter.key
     # Proving takes longer than a write may hold the database, so it stands before the transaction, whose version
     # check notices what changed in between.
     with database.snapshot() as session:
+        arming.require(session)
         record = required(session, key, on)
         started = ledger.mailing_of(session, key, on)
         if started is None:
             _require_ready(record)
+            idle.require_recent(session, key, now, terms.witness.config.privacy.idle_months)
             digest = press.clear(session, record, now).digest
     if started is not None:
         return started
     subscribers.grow(database.transaction)
     with database.transaction() as session:
+        arming.require(session)
         opening = _opening(session, press, terms, record, digest, now=now)
         mailing = ledger.open_mailing(session, opening, now)
         if mailing is None:

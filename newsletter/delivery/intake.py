@@ -4,6 +4,7 @@ People are met here: a letter's address is looked up, and the consent behind it 
 Holding or killing an edition reaches its letters here too.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +24,10 @@ from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Phase, Re
 from newsletter.delivery.replies import without_addresses
 from newsletter.editions import store, workflow
 from newsletter.editions.workflow import Event
-from newsletter.errors import LedgerError
+from newsletter.errors import Disarmed, LedgerError
 from newsletter.rendering import letter, proof
 from newsletter.rendering.letter import Recipient, Stencil
+from newsletter.safekeeping import arming
 from newsletter.vault import Vault
 from subscribers import Dropped
 
@@ -37,6 +39,7 @@ KEPT_STENCILS: Final = 16
 LOST: Final = "lost"
 LONGEST_WAIT_SECONDS: Final = 300
 MOST_REPLY: Final = 500
+log = logging.getLogger("world_brief.worker")
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +88,8 @@ class Intake:
         """Say that this worker lives."""
         with self._database.transaction() as session:
             roster.enrol(session, self.worker, self._clock())
+            if arming.taken(session) is not None:
+                log.error("%s", Disarmed())
 
     def retire(self) -> None:
         """End this worker's leases and its row."""

@@ -27,6 +27,7 @@ from newsletter.delivery.ledger import (
     mailing,
 )
 from newsletter.delivery.outcome import DeliveryState, Phase
+from newsletter.safekeeping import arming
 
 # Tries of one letter that may end in doubt before it is left so: a relay that always hangs up after the dot would
 # otherwise fill one inbox until the edition expires.
@@ -64,8 +65,11 @@ def beat(session: Session, worker: str, leases: Sequence[Lease], until: datetime
 def claim(session: Session, wanted: Wanted, now: datetime) -> Lease | None:
     """Lease the most pressing due chunk that nobody holds, and recover what its last holder left. None = none is due.
 
-    Letters come before editions, and new work before retries. A conditional UPDATE decides between racers.
+    Letters come before editions, and new work before retries. A conditional UPDATE decides between racers. After a
+    restore nothing is leased until the house is armed again.
     """
+    if arming.taken(session) is not None:
+        return None
     for _ in range(16):
         found = _execute(session, _most_pressing(wanted, now)).first()
         if found is None:

@@ -15,9 +15,11 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from newsletter.delivery.ledger import CHUNKS, WORKERS
+from newsletter.errors import LedgerError
 
 # After this long without a heartbeat a row of another machine's worker is only litter.
 FORGET_AFTER: Final = timedelta(days=1)
+AT_WORK: Final = timedelta(minutes=1)
 _numbers: Final = itertools.count(1)
 
 
@@ -52,6 +54,13 @@ def retire(session: Session, worker: str) -> None:
     connection = session.connection()
     connection.execute(sa.update(CHUNKS).where(CHUNKS.c.worker == worker).values(lease_until=None, worker=None))
     connection.execute(sa.delete(WORKERS).where(WORKERS.c.id == worker))
+
+
+def require_none(session: Session, now: datetime) -> None:
+    """Raise LedgerError while a worker is at work, who would not know of what is about to change."""
+    lately = sa.select(WORKERS.c.id).where(WORKERS.c.heartbeat_at > now - AT_WORK)
+    if session.connection().execute(lately.limit(1)).first() is not None:
+        raise LedgerError("a sender is at work, or was in the last minute; stop `worldbrief run` and `worldbrief work`")
 
 
 def dead(session: Session) -> list[str]:

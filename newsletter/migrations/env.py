@@ -3,10 +3,12 @@
 from alembic import context
 from sqlmodel import SQLModel
 
+import newsletter.delivery.idle
 import newsletter.delivery.ledger
 import newsletter.desk.accounts
 import newsletter.editions.store
 import newsletter.readership
+import newsletter.safekeeping.arming
 import newsletter.stories.bank
 import subscribers
 

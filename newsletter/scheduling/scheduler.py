@@ -7,12 +7,11 @@ from datetime import datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-import subscribers
-from newsletter import readership
 from newsletter.config import Config
 from newsletter.database import Database
 from newsletter.errors import NewsletterError
 from newsletter.scheduling import routine
+from newsletter.scheduling.retention import Retention
 from newsletter.stories import wire
 from newsletter.vault import Vault
 
@@ -20,7 +19,7 @@ log = logging.getLogger("world_brief.scheduler")
 
 
 def run(database: Database, config: Config, vault: Vault, clock: Callable[[], datetime], stop: threading.Event) -> None:
-    """Tick four times a minute, and pull the configured sources, until told to stop.
+    """Tick four times a minute, pull the configured sources and clean once a day, until told to stop.
 
     Slots stand at whole minutes, so a tick at second 0 is punctual; the others catch sleep, clock jumps and restarts.
     """
@@ -33,11 +32,14 @@ def run(database: Database, config: Config, vault: Vault, clock: Callable[[], da
     def pull() -> None:
         _guarded(lambda: _pull(database, config, clock()))
 
-    def prune() -> None:
-        _guarded(lambda: _prune(database, clock()))
+    cleaning = Retention(database=database, config=config, vault=vault, stop=stop)
+
+    def clean() -> None:
+        _guarded(lambda: cleaning.warn(clock()))
+        _guarded(lambda: log.info("cleaned: %s", cleaning.run(clock())))
 
     alarm_clock.add_job(tick, "cron", second="0,15,30,45", **once)
-    alarm_clock.add_job(prune, "interval", hours=1, **once)
+    alarm_clock.add_job(clean, "interval", days=1, **once)
     if config.sources:
         alarm_clock.add_job(pull, "interval", minutes=config.wire.pull_minutes, **once)
     alarm_clock.start()
@@ -45,13 +47,6 @@ def run(database: Database, config: Config, vault: Vault, clock: Callable[[], da
         stop.wait()
     finally:
         alarm_clock.shutdown(wait=True)
-
-
-def _prune(database: Database, now: datetime) -> None:
-    """Forget the sign-ups nobody confirmed, which the ledger remembers, and what readers read long ago."""
-    with database.transaction() as session:
-        subscribers.prune(session, now)
-        readership.prune(session, now)
 
 
 def _pull(database: Database, config: Config, now: datetime) -> None:

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
+import subscribers
 from newsletter.config import Newsletter
 from newsletter.delivery import ledger
 from newsletter.desk import accounts
@@ -118,6 +119,17 @@ def _rooms(router: APIRouter, pages: Pages) -> None:
             records = store.listing(session, limit=LISTED)
         upcoming = _upcoming(pages, records)
         return _page(pages, "desk_editions", account, token, records=records, upcoming=upcoming)
+
+    @router.get("/privacy")
+    def privacy(request: Request) -> Response:
+        account, token = _who(pages, request)
+        if not account.role.may(Role.OWNER):
+            raise AccountError(f"this needs the role {Role.OWNER}; {account.name} is {account.role}")
+        with pages.database.snapshot() as session:
+            found = subscribers.asked(session)
+        today = pages.clock().date()
+        late = {one.id for one in found if one.overdue(today)}
+        return _page(pages, "desk_privacy", account, token, requests=found, late=late)
 
     @router.get("/{newsletter}/{on}")
     def edition(request: Request, newsletter: str, on: date) -> Response:

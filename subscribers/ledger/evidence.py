@@ -59,6 +59,10 @@ ENDING: Final = frozenset(
 )
 
 
+# The last that is said of a subject: its key is to be shredded, and is missing with cause.
+RELEASING: Final = frozenset({Kind.ERASED, Kind.REQUEST_EXPIRED})
+
+
 class Actor(StrEnum):
     """Who acted, as a class; the name, where there is one, is evidence."""
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests, states
+from subscribers import registry, requests, states, suppressions
 from subscribers.instants import to_text
 from subscribers.keys import Keys
 from subscribers.ledger import consent
@@ -66,7 +66,7 @@ def write(session: Session, keys: Keys, changes: Sequence[Turn], job: ImportJob)
     registry.activate_all(session, activated, job.now)
     registry.end_all(session, ended, job.now)
     suppressed = _suppressions(ordered)
-    registry.add_suppressions(session, suppressed, job.by, job.now)
+    suppressions.add_all(session, suppressed, job.by, job.now)
     if suppressed:
         requests.close(session, suppressed)
     return seqs

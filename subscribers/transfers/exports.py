@@ -16,7 +16,8 @@ from subscribers.instants import from_ms, to_text
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent
 from subscribers.ledger.consent import Recorded
-from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS, SUPPRESSIONS
+from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS
+from subscribers.suppressions import SUPPRESSIONS
 from subscribers.transfers.loaders import OWN_COLUMNS
 
 STREAM_ROWS: Final = 1_000

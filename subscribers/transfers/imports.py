@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import bulk, registry
+from subscribers import bulk, registry, suppressions
 from subscribers.errors import ImportRefused
 from subscribers.keys import Keys
 from subscribers.ledger import consent
@@ -136,7 +136,7 @@ def look_up(session: Session, rows: Sequence[Draft], job: ImportJob) -> Known:
     resting = {one.authorised_by for mark, one in holdings.items() if mark in leaving and one.authorised_by}
     return Known(
         holdings=holdings,
-        suppressed=registry.suppressed(session, fingerprints),
+        suppressed=suppressions.suppressed(session, fingerprints),
         wordings=own | {digest(text) for text in job.wordings} | set(consent.wordings(session, named - own)),
         given=consent.kinds_and_days(session, resting) if resting else {},
     )

@@ -1,11 +1,13 @@
 """Databases for property tests, which need many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from newsletter.database import Database
+from subscribers import Keyring
+from tests.subscribers.people import KEYS
 
 
 @pytest.fixture
@@ -19,3 +21,15 @@ def fresh(migrated_file: Path, tmp_path: Path) -> Callable[[], Database]:
         return Database(f"sqlite:///{path}")
 
     return make
+
+
+@pytest.fixture
+def own_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A keyring of the test's own, for what sweeps through all keys there are."""
+    store = Database(f"sqlite:///{tmp_path / 'own-keyring.db'}")
+    ring = Keyring(store.transaction, store.snapshot)
+    ring.prepare()
+    monkeypatch.setattr(KEYS, "ring", ring)
+    yield store
+    KEYS.forget()
+    store.close()

@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 
 import subscribers
 from newsletter.database import Database
-from subscribers import Address, Dropped, Keys, Recipient, SuppressionReason, registry
+from subscribers import Address, Dropped, Keys, Recipient, SuppressionReason, registry, suppressions
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import AUTHORISING, ENDING, Event, Evidence, Kind
 from subscribers.registry import Newcomer, NewSubscription
@@ -80,7 +80,7 @@ def test_a_suppression_wins_over_an_active_subscription_put_there_by_hand(databa
     subscribe(database, now)
     [one] = _ids(database, now)
     with database.transaction() as session:
-        registry.add_suppression(session, KEYS.fingerprint(Address.parse("anna@example.org")), "legal", "ed", now)
+        suppressions.add(session, KEYS.fingerprint(Address.parse("anna@example.org")), "legal", "ed", now)
         assert subscribers.recipients(session, KEYS, [one], "world-brief", now) == {one: Dropped(reason="suppressed")}
     assert _ids(database, now) == []
 
@@ -159,7 +159,7 @@ def test_candidates_are_those_written_to_plus_those_excluded_in_any_population(
         basis = _add(database, name, (state, until), kinds, min(rests_on, len(kinds) - 1), now)
         if suppressed:
             with database.transaction() as session:
-                registry.add_suppression(session, KEYS.fingerprint(Address.parse(name)), "legal", "ed", now)
+                suppressions.add(session, KEYS.fingerprint(Address.parse(name)), "legal", "ed", now)
         running = state is State.ACTIVE or (state is State.PAUSED and until <= now)
         stands = basis >= 0 and kinds[basis] in AUTHORISING and not any(one in ENDING for one in kinds[basis + 1 :])
         if running and stands and not suppressed:

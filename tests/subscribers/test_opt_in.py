@@ -1,7 +1,6 @@
 """The walk of a sign-up, and everything that must not get around it."""
 
 import threading
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -257,24 +256,6 @@ def test_the_database_itself_refuses_a_second_live_request_and_activity_without_
     ):
         with pytest.raises(IntegrityError), database.transaction() as session:
             session.connection().execute(text(statement))
-
-
-def test_old_requests_are_pruned_and_their_events_stay(database: Database, now: datetime) -> None:
-    sign_up(database, now)
-    sign_up(database, now + timedelta(days=5), wanted("ben@example.org"))
-    with database.transaction() as session:
-        assert subscribers.prune(session, now + timedelta(days=7)) == 0
-        assert subscribers.prune(session, now + timedelta(days=7, seconds=1)) == 1
-    with database.snapshot() as session:
-        verdict = subscribers.verify(session, KEYS)
-    assert (verdict.ok, verdict.events) == (True, 2)
-
-
-def test_a_request_whose_link_still_works_is_not_pruned(database: Database, now: datetime) -> None:
-    sign_up(database, now, replace(wanted(), confirm_hours=24 * 10))
-    with database.transaction() as session:
-        assert subscribers.prune(session, now + timedelta(days=10, seconds=-1)) == 0
-        assert subscribers.prune(session, now + timedelta(days=10)) == 1
 
 
 def test_nothing_in_the_database_is_the_address_or_a_token(database: Database, now: datetime) -> None:

@@ -177,7 +177,8 @@ class Walk(RuleBasedStateMachine):
     def time_passes(self, days: int) -> None:
         self.now += days * DAY
         with self.database.transaction() as session:
-            subscribers.prune(session, self.now)
+            gone = subscribers.expire_requests(session, KEYS, self.now)
+        KEYS.shred(gone.subjects)
 
     @invariant()
     def exactly_those_who_may_be_written_to_are(self) -> None:
