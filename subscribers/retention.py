@@ -77,7 +77,8 @@ def _orphans(session: Session, keys: Keys, step: Sequence[bytes], now: datetime,
 
 def _told(session: Session, subjects: Sequence[bytes]) -> dict[bytes, bool]:
     """Those of the subjects the ledger says anything of, and whether it has said the last."""
-    return {bytes(row[0]): bool(row[1]) for row in bulk.among(session, _TOLD, subjects)}
+    found = map(tuple, bulk.among(session, _TOLD, subjects))
+    return {bytes(subject): bool(last) for subject, last in found}
 
 
 def _nobodys(session: Session, subjects: Sequence[bytes]) -> list[bytes]:
