@@ -12,9 +12,9 @@ from typing import Final
 # Words in which a frequency, or the way out, is told; a wording in another language is not judged by them.
 _FREQUENCY: Final = {
     "en": r"\b(?:daily|weekday|weekdays|every (?:day|week|month|morning|evening)|weekly|monthly|times a|once a)\b",
-    "de": r"\b(?:täglich|werktags|werktäglich|wöchentlich|monatlich|jeden|einmal)\b",
-    "fr": r"\b(?:chaque|quotidien\w*|hebdomadaire|mensuel\w*|tous les|par (?:jour|semaine|mois))\b",
-    "es": r"\b(?:cada|diari[oa]\w*|semanal\w*|mensual\w*|todos los)\b",
+    "de": r"\b(?:täglich|von montag bis|werktags|werktäglich|wöchentlich|monatlich|jeden|einmal)\b",
+    "fr": r"\b(?:chaque|du lundi au|quotidien\w*|hebdomadaire|mensuel\w*|tous les|par (?:jour|semaine|mois))\b",
+    "es": r"\b(?:cada|de lunes a|diari[oa]\w*|semanal\w*|mensual\w*|todos los)\b",
 }
 _WAY_OUT: Final = {
     "en": r"opt(?:ing)?[ -]out|unsubscribe|withdraw|leave at any time|stop at any time",

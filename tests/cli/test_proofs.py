@@ -100,7 +100,7 @@ def test_c12_weak_wordings_are_told_and_only_a_ticked_box_blocks(run: Run, monke
     from newsletter.web import public
 
     ticked = '<form><input type="checkbox" name="tracking" checked></form>'
-    monkeypatch.setattr(public, "snapshot", lambda _pages, _paper: ticked)
+    monkeypatch.setattr(public, "snapshot", lambda _pages, _paper, _asked: ticked)
     ran = run("consent", "lint")
     assert (ran.code, "blocks: pre-ticked" in ran.out) == (1, True)
     assert json.dumps("tracking") not in ran.err

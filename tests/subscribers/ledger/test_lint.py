@@ -2,11 +2,13 @@
 
 import pytest
 
-from newsletter.config import Newsletter
 from subscribers.ledger import lint
 from subscribers.ledger.lint import Shown
 
-DEFAULT = Newsletter(name="World Brief", sender_address="").wording.replace("{name}", "World Brief")
+DEFAULT = (
+    "Sign up to receive World Brief in your inbox every weekday. By submitting your email, you agree to the Privacy "
+    "Policy and Terms of Use and to receive email correspondence from us. You may opt out at any time."
+)
 STRICT = "Send me World Brief, a weekday news email from Example Press. I can unsubscribe in every issue."
 
 
