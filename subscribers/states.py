@@ -206,7 +206,7 @@ class Bar(NamedTuple):
 
 
 def bars_confirmation(bars: Iterable[Bar], asked_at: datetime) -> bool:
-    """Whether a sign-up asked for at that moment cannot be confirmed: desk or law forbid it, or a complaint is young."""
+    """Whether a sign-up asked for at that moment cannot be confirmed: desk or law forbid it, or it is too early."""
     return any(
         one.reason in BY_THE_DESK
         or (one.reason is SuppressionReason.COMPLAINED and asked_at < _end_of(one.month) + COMPLAINT_RESTS)

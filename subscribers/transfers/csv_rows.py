@@ -24,6 +24,14 @@ class CsvRow(NamedTuple):
     refused: str = ""
 
 
+class RawRow(NamedTuple):
+    """A row without anything special in it, as most are, not read yet: another process may do that."""
+
+    line: int
+    data: bytes
+    delimiter: str
+
+
 class _Line(NamedTuple):
     number: int
     data: bytes
@@ -34,13 +42,28 @@ def read(lines: Iterable[bytes], seen: Callable[[bytes], object] = len) -> Itera
 
     `seen` is given all bytes as they are read, such as the `update` of a hash.
     """
+    return map(parsed, scan(lines, seen))
+
+
+def parsed(row: CsvRow | RawRow) -> CsvRow:
+    """The fields of a row, whoever left them unread."""
+    if isinstance(row, CsvRow):
+        return row
+    try:
+        return CsvRow(row.line, tuple(row.data.decode().split(row.delimiter)))
+    except UnicodeDecodeError as error:
+        return CsvRow(row.line, refused=_undecoded(error))
+
+
+def scan(lines: Iterable[bytes], seen: Callable[[bytes], object] = len) -> Iterator[CsvRow | RawRow]:
+    """What `read` yields, but for the rows that take no care to read, which come as they stand."""
     source = _numbered(lines, seen)
     waiting: deque[_Line] = deque()
     delimiter = ""
     while line := (waiting.popleft() if waiting else next(source, None)):
         delimiter = delimiter or _delimiter(line.data)
-        if plain := _plain(line.data, delimiter):
-            yield CsvRow(line.number, plain)
+        if plain := _plain(line.data):
+            yield RawRow(line.number, plain, delimiter)
             continue
         waiting.appendleft(line)
         row = _gather(source, waiting)
@@ -52,15 +75,16 @@ def read(lines: Iterable[bytes], seen: Callable[[bytes], object] = len) -> Itera
             yield answer
 
 
-def _plain(data: bytes, delimiter: str) -> tuple[str, ...]:
-    """The fields of a row without anything special in it, as most are; nothing for what needs a closer look."""
+def _plain(data: bytes) -> bytes:
+    """A line that is a row without anything special in it; nothing for what needs a closer look."""
     bare = data.rstrip(b"\r\n")
     if b'"' in bare or b"\r" in bare or b"\0" in bare or len(data) > MAX_ROW_BYTES or not bare.strip():
-        return ()
-    try:
-        return tuple(bare.decode().split(delimiter))
-    except UnicodeDecodeError:
-        return ()
+        return b""
+    return bare
+
+
+def _undecoded(error: UnicodeDecodeError) -> str:
+    return f"is not UTF-8: byte 0x{error.object[error.start]:02x}"
 
 
 def _numbered(lines: Iterable[bytes], seen: Callable[[bytes], object]) -> Iterator[_Line]:
@@ -109,7 +133,7 @@ def _parse(row: list[_Line], delimiter: str) -> CsvRow | None:
     try:
         return CsvRow(line=number, fields=tuple(_fields(data, delimiter)))
     except UnicodeDecodeError as error:
-        return CsvRow(line=number, refused=f"is not UTF-8: byte 0x{data[error.start]:02x}")
+        return CsvRow(line=number, refused=_undecoded(error))
     except (csv.Error, ValueError) as error:
         return CsvRow(line=number, refused=str(error))
 

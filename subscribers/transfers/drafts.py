@@ -18,7 +18,8 @@ from subscribers.keys import SUBJECT_BYTES, Keys, Sealed
 from subscribers.ledger import consent
 from subscribers.ledger.consent import Packed
 from subscribers.ledger.evidence import Evidence, digest
-from subscribers.transfers.csv_rows import CsvRow
+from subscribers.transfers import csv_rows
+from subscribers.transfers.csv_rows import CsvRow, RawRow
 from subscribers.transfers.loaders import CSV, EVIDENCE_COLUMNS, LEAVING, OWN, Plan, Standing
 
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -70,7 +71,12 @@ class Proof(NamedTuple):
     @property
     def is_text(self) -> bool:
         """Whether the words themselves came with the row."""
-        return _digest(self.wording) != self.wording.lower()
+        return is_text(self.wording)
+
+
+def is_text(wording: str) -> bool:
+    """Whether a wording is words, not the digest of some."""
+    return _digest(wording) != wording.lower()
 
 
 @lru_cache(maxsize=1_024)
@@ -109,14 +115,14 @@ class Drafted:
     refused: list[RefusedRow] = field(default_factory=list)
 
 
-def draft(keys: Keys, plan: Plan, job: ImportJob, rows: Sequence[CsvRow], *, sealing: bool) -> Drafted:
+def draft(keys: Keys, plan: Plan, job: ImportJob, rows: Sequence[CsvRow | RawRow], *, sealing: bool) -> Drafted:
     """Read a batch of rows; `sealing` seals what would be stored of each, for a batch that is probably new."""
     drafted = Drafted(rows=len(rows))
     named = {digest(text) for text in job.wordings}
     common = keys.chance(COMMON_BYTES)
     for row in rows:
         try:
-            one = _draft(keys, plan, job, row)
+            one = _draft(keys, plan, job, csv_rows.parsed(row))
         except ValueError as error:
             drafted.refused.append(RefusedRow(row=row.line, reason=str(error)))
             continue

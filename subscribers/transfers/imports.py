@@ -21,8 +21,8 @@ from subscribers.ledger import consent
 from subscribers.ledger.evidence import digest
 from subscribers.transfers import arrivals, batches, csv_rows, loaders, workshop
 from subscribers.transfers.batches import Counts, NewBatch
-from subscribers.transfers.csv_rows import CsvRow
-from subscribers.transfers.drafts import Draft, Drafted, ImportJob, RefusedRow
+from subscribers.transfers.csv_rows import CsvRow, RawRow
+from subscribers.transfers.drafts import Draft, Drafted, ImportJob, RefusedRow, is_text
 from subscribers.transfers.loaders import LEAVING, Plan
 from subscribers.transfers.triage import Fate, Known, Turn, triage
 
@@ -83,10 +83,12 @@ def import_csv(
     return summary(counts, refused, batch)
 
 
-def opened(lines: Iterable[bytes], job: ImportJob, seen: Callable[[bytes], object]) -> tuple[Plan, Iterator[CsvRow]]:
+def opened(
+    lines: Iterable[bytes], job: ImportJob, seen: Callable[[bytes], object]
+) -> tuple[Plan, Iterator[CsvRow | RawRow]]:
     """The plan of a file, by its header, and the rows after it. Raises ImportRefused."""
-    rows = csv_rows.read(lines, seen)
-    first = next(rows, CsvRow(line=1, refused="is empty"))
+    rows = csv_rows.scan(lines, seen)
+    first = csv_rows.parsed(next(rows, CsvRow(line=1, refused="is empty")))
     if first.refused:
         raise ImportRefused(job.file, first.line, first.refused)
     try:
@@ -95,7 +97,7 @@ def opened(lines: Iterable[bytes], job: ImportJob, seen: Callable[[bytes], objec
         raise ImportRefused(job.file, first.line, str(error)) from error
 
 
-def in_batches(rows: Iterator[CsvRow], size: int) -> Iterator[list[CsvRow]]:
+def in_batches(rows: Iterator[CsvRow | RawRow], size: int) -> Iterator[list[CsvRow | RawRow]]:
     """Rows by so many."""
     while batch := list(islice(rows, size)):
         yield batch
@@ -128,7 +130,7 @@ def look_up(session: Session, rows: Sequence[Draft], job: ImportJob) -> Known:
     fingerprints = {one.fingerprint for one in rows}
     texts = texts_of(rows)
     own = {digest(text) for text in texts}
-    named = {one.proof.digest for one in rows if one.proof and not one.proof.is_text}
+    named = {wording.lower() for wording in _wordings(rows) if not is_text(wording)}
     holdings = registry.holdings(session, fingerprints, job.newsletter)
     leaving = {one.fingerprint for one in rows if one.standing in LEAVING}
     resting = {one.authorised_by for mark, one in holdings.items() if mark in leaving and one.authorised_by}
@@ -142,7 +144,12 @@ def look_up(session: Session, rows: Sequence[Draft], job: ImportJob) -> Known:
 
 def texts_of(rows: Iterable[Draft]) -> set[str]:
     """The wordings that rows bring with them."""
-    return {one.proof.wording for one in rows if one.proof and one.proof.is_text}
+    return {wording for wording in _wordings(rows) if is_text(wording)}
+
+
+def _wordings(rows: Iterable[Draft]) -> set[str]:
+    """What rows name as shown, each once: a million of them mostly say the same."""
+    return {one.proof.wording for one in rows if one.proof}
 
 
 def _new_batch(plan: Plan, job: ImportJob) -> NewBatch:
@@ -153,8 +160,8 @@ def _keep(session: Session, keys: Keys, drafted: Drafted, job: ImportJob) -> tup
     """Decide on each row of a batch and write all of it; returns the counts and the events it made."""
     known = look_up(session, drafted.drafts, job)
     fates = triage(drafted.drafts, known)
-    named = {one.proof.digest for one in drafted.drafts if one.proof}
-    texts = texts_of(drafted.drafts) | {text for text in job.wordings if digest(text) in named}
+    said = {digest(one) if is_text(one) else one.lower() for one in _wordings(drafted.drafts)}
+    texts = texts_of(drafted.drafts) | {text for text in job.wordings if digest(text) in said}
     consent.keep_wordings(session, texts, job.language)
     changes = [
         Turn(one, fate, known.holdings.get(one.fingerprint))

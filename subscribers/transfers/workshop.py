@@ -11,7 +11,7 @@ import pickle
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Final
 
@@ -19,7 +19,7 @@ from subscribers.instants import from_ms, to_ms
 from subscribers.keyring import WrappedKey
 from subscribers.keys import Keys
 from subscribers.ledger.consent import Packed
-from subscribers.transfers.csv_rows import CsvRow
+from subscribers.transfers.csv_rows import CsvRow, RawRow
 from subscribers.transfers.drafts import Draft, Drafted, ImportJob, Proof, RefusedRow, Seals, draft
 from subscribers.transfers.loaders import Plan, Standing
 
@@ -32,7 +32,7 @@ _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from subscribers.tran
 class Drafting:
     """Iterates over the drafted batches; told what became of one, it knows whether sealing the next is worth it."""
 
-    def __init__(self, keys: Keys, plan: Plan, job: ImportJob, batches: Iterator[list[CsvRow]]) -> None:
+    def __init__(self, keys: Keys, plan: Plan, job: ImportJob, batches: Iterator[Sequence[CsvRow | RawRow]]) -> None:
         self._keys, self._plan, self._job, self._batches = keys, plan, job, batches
         self._sealing = True
         self._helper: subprocess.Popen[bytes] | None = None
@@ -62,7 +62,7 @@ class Drafting:
             self._helper.communicate()
         self._helper = None
 
-    def _here(self, rows: list[CsvRow]) -> Drafted:
+    def _here(self, rows: Sequence[CsvRow | RawRow]) -> Drafted:
         return draft(self._keys, self._plan, self._job, rows, sealing=self._sealing)
 
     def _can_help(self) -> bool:
@@ -112,7 +112,9 @@ class Drafting:
 
 
 @contextmanager
-def drafting(keys: Keys, plan: Plan, job: ImportJob, batches: Iterator[list[CsvRow]]) -> Iterator[Drafting]:
+def drafting(
+    keys: Keys, plan: Plan, job: ImportJob, batches: Iterator[Sequence[CsvRow | RawRow]]
+) -> Iterator[Drafting]:
     """The drafts of batches of rows, in their order."""
     made = Drafting(keys, plan, job, batches)
     collecting = gc.isenabled()
@@ -135,7 +137,7 @@ def serve(source: IO[bytes] = sys.stdin.buffer, sink: IO[bytes] = sys.stdout.buf
             plain, sealing = marshal.load(source)  # noqa: S302 -- written by our own parent
         except EOFError:
             return
-        rows = [CsvRow(*one) for one in plain]
+        rows = [RawRow(*one) if isinstance(one[1], bytes) else CsvRow(*one) for one in plain]
         made = draft(keys, plan, job, rows, sealing=sealing)
         refused = [(one.row, one.reason) for one in made.refused]
         marshal.dump((made.rows, [_flat(one) for one in made.drafts], refused), sink)
@@ -145,7 +147,7 @@ def serve(source: IO[bytes] = sys.stdin.buffer, sink: IO[bytes] = sys.stdout.buf
 # Plain tuples of plain values, since a class costs more on the way than all it holds.
 
 
-def _plain(rows: Iterable[CsvRow]) -> list[tuple[Any, ...]]:
+def _plain(rows: Iterable[CsvRow | RawRow]) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 

@@ -53,8 +53,8 @@ def run(scale: Scale) -> Table:
             for name, cost in found.items()
         ),
         notes=(
-            "`worldbrief subscriber import` from its start to its end: evidence checked, addresses and evidence sealed by a",
-            "key of each person’s own, events chained, all stored. CPU and memory of both its processes (memory: Linux).",
+            "`worldbrief subscriber import` from start to end: evidence checked, addresses and evidence sealed by a",
+            "key of each person’s own, events chained, all stored. CPU and memory (Linux) of both its processes.",
         ),
     )
 
@@ -107,7 +107,8 @@ def _peaks(pid: int) -> dict[int, float]:
         lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     except OSError:
         return {}
-    found = {pid: int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM:")}
+    most = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), "0")
+    found = {pid: int(most) / 1000}
     for one in children:
         found |= _peaks(int(one))
     return found

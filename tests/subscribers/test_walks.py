@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -210,4 +211,4 @@ class Walk(RuleBasedStateMachine):
 def test_opt_out_is_final_on_every_walk(fresh: Callable[[], Database], now: datetime) -> None:
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much]
     few = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=checks)
-    run_state_machine_as_test(lambda: Walk(fresh(), now), settings=few)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(cast("type[Walk]", lambda: Walk(fresh(), now)), settings=few)
