@@ -109,8 +109,9 @@ def _peaks(pid: int) -> dict[int, float]:
         lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     except OSError:
         return {}
-    most = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), "0")
-    found = {pid: int(most) / 1000}
+    held = next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+    # One that has just ended holds nothing any more, and must not be put down as such.
+    found = dict.fromkeys([pid] if held else [], held / 1000)
     for one in children:
         found |= _peaks(int(one))
     return found
