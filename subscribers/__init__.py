@@ -5,10 +5,24 @@ and the evidence for each. It knows nothing of newsletters but their keys, so th
 alone. This is the only door. Functions take a session and never commit; those that write take the ledger's lock first.
 """
 
+from subscribers.access import (
+    Addressee,
+    Entered,
+    Granted,
+    Visitor,
+    addressee,
+    ask_access,
+    ask_access_by_letter,
+    close_visit,
+    look_at_link,
+    open_visit,
+    visitor,
+)
 from subscribers.addresses import Address
 from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, opens, recipients
 from subscribers.audit import Broken, Verdict, verify
-from subscribers.dossier import Dossier, SignupView, show
+from subscribers.choices import Choice, Consented, choices, exported, set_language, set_rhythm, subscribe
+from subscribers.dossier import Dossier, LinkView, SignupView, VisitView, show
 from subscribers.errors import (
     BrokenChain,
     ExpiredToken,
@@ -21,11 +35,14 @@ from subscribers.errors import (
     UndoRefused,
     UnreadableSeal,
 )
+from subscribers.grants import Errand
+from subscribers.grants import prune as prune_links
 from subscribers.keyring import Keyring
 from subscribers.keys import Keys
 from subscribers.ledger.consent import Recorded, lock
 from subscribers.ledger.evidence import Evidence, Kind
 from subscribers.ledger.triggers import ledger_triggers, standing_triggers
+from subscribers.moves import Move, ask_to_move, look_at_move, move
 from subscribers.opt_in import (
     Confirmed,
     Invitation,
@@ -53,7 +70,7 @@ from subscribers.opt_out import (
 )
 from subscribers.registry import Subscription
 from subscribers.requests import prune
-from subscribers.states import EndReason, RequestState, State, SuppressionReason
+from subscribers.states import EndReason, RequestState, Rhythm, State, SuppressionReason
 from subscribers.tracking import (
     Agreement,
     allow_tracking,
@@ -66,7 +83,7 @@ from subscribers.tracking import (
 from subscribers.transfers.batches import Batch, Counts
 from subscribers.transfers.batches import listing as imports_made
 from subscribers.transfers.drafts import ImportJob, RefusedRow
-from subscribers.transfers.exports import Exported, export
+from subscribers.transfers.exports import Exported, export, neutral
 from subscribers.transfers.exports import lines as csv_lines
 from subscribers.transfers.imports import Imported, import_csv
 from subscribers.transfers.loaders import LOADERS
@@ -78,20 +95,26 @@ __all__ = [
     "LOADERS",
     "UNDO_DAYS",
     "Address",
+    "Addressee",
     "Agreement",
     "Audience",
     "Batch",
     "Broken",
     "BrokenChain",
+    "Choice",
     "Confirmed",
+    "Consented",
     "Counts",
     "Dossier",
     "Dropped",
     "EndReason",
+    "Entered",
+    "Errand",
     "Evidence",
     "Exclusion",
     "ExpiredToken",
     "Exported",
+    "Granted",
     "IllegalChange",
     "ImportJob",
     "ImportRefused",
@@ -102,6 +125,8 @@ __all__ = [
     "Keyring",
     "Keys",
     "Kind",
+    "LinkView",
+    "Move",
     "NotSubscribed",
     "Paused",
     "Pending",
@@ -113,6 +138,7 @@ __all__ = [
     "Rehearsal",
     "RequestState",
     "Requester",
+    "Rhythm",
     "Sample",
     "SignUp",
     "SignupView",
@@ -127,31 +153,49 @@ __all__ = [
     "UnreadableSeal",
     "Unsubscribed",
     "Verdict",
+    "VisitView",
+    "Visitor",
+    "addressee",
     "allow_tracking",
+    "ask_access",
+    "ask_access_by_letter",
+    "ask_to_move",
     "audience",
+    "choices",
+    "close_visit",
     "confirm",
     "csv_lines",
     "end_tracking",
     "end_tracking_by_token",
     "export",
+    "exported",
     "import_csv",
     "imports_made",
     "is_tracked",
     "ledger_triggers",
     "lock",
+    "look_at_link",
+    "look_at_move",
     "look_up",
+    "move",
+    "neutral",
+    "open_visit",
     "opens",
     "pause",
     "preferences",
     "prune",
+    "prune_links",
     "reading_tokens",
     "recipients",
     "rehearse",
     "requester",
     "resume",
+    "set_language",
+    "set_rhythm",
     "show",
     "sign_up",
     "standing_triggers",
+    "subscribe",
     "suppress",
     "tracked_subscription",
     "undo",
@@ -159,4 +203,5 @@ __all__ = [
     "unsubscribe_address",
     "unsuppress",
     "verify",
+    "visitor",
 ]

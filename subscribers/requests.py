@@ -179,6 +179,11 @@ def close(session: Session, fingerprints: Collection[bytes], newsletters: Iterab
     session.connection().execute(statement.values(state=RequestState.WITHDRAWN.value))
 
 
+def forget(session: Session, fingerprint: bytes) -> None:
+    """Delete every request for an address; their ledger entries stay."""
+    session.connection().execute(delete(_REQUESTS).where(_REQUESTS.c.fingerprint == fingerprint))
+
+
 def prune(session: Session, now: datetime) -> int:
     """Delete the requests made more than seven days ago whose link has expired; their ledger entries stay.
 

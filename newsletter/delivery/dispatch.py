@@ -27,7 +27,7 @@ READY: Final = frozenset({State.APPROVED, State.SCHEDULED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """A letter to one person: for a confirmation, `person` is the number of the sign-up request."""
+    """A letter to one person: `person` is the number of the sign-up request, or else of the link, that it is for."""
 
     kind: str
     newsletter: str
@@ -94,7 +94,7 @@ def _opening(
     session: Session, press: Press, config: Config, record: EditionRecord, digest: str, now: datetime
 ) -> Opening:
     subscribers.lock(session)  # Or a consent given between its count and its selection would unbalance the accounts.
-    audience = subscribers.audience(session, record.newsletter, now)
+    audience = subscribers.audience(session, record.newsletter, now, record.on)
     return Opening(
         newsletter=record.newsletter,
         kind=EDITION,

@@ -51,6 +51,7 @@ def _prune(database: Database, now: datetime) -> None:
     """Forget the sign-ups nobody confirmed, which the ledger remembers, and what readers read long ago."""
     with database.transaction() as session:
         subscribers.prune(session, now)
+        subscribers.prune_links(session, now)
         readership.prune(session, now)
 
 
