@@ -11,6 +11,7 @@ from subscribers.grants import Errand
 from subscribers.keys import Keys
 from subscribers.ledger import consent
 from subscribers.ledger.consent import Recorded
+from subscribers.ledger.headers import headers
 from subscribers.registry import Subscription
 from subscribers.states import RequestState
 
@@ -60,12 +61,13 @@ class Dossier:
     links: tuple[LinkView, ...] = ()
     visits: tuple[VisitView, ...] = ()
     wordings: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[int, str], ...] = ()
 
 
 def show(session: Session, keys: Keys, address: Address) -> Dossier:
     """Collect what is held on an address: subscriptions, requests, suppressions and every event with its evidence.
 
-    `wordings` are the texts the events name by their digests.
+    `wordings` are the texts the events name by their digests, `headers` what the ledger keeps of each event for ever.
     """
     fingerprint = keys.fingerprint(address)
     person = registry.people(session, [fingerprint]).get(fingerprint)
@@ -97,6 +99,7 @@ def show(session: Session, keys: Keys, address: Address) -> Dossier:
             for one in (grants.sessions_of(session, person.subject) if person else ())
         ),
         wordings=tuple(sorted(shown.items())),
+        headers=tuple(sorted(headers(session, [one.seq for one in events]).items())),
     )
 
 

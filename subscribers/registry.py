@@ -1,7 +1,6 @@
-"""Who is known, what they are subscribed to, and who must never be written to.
+"""Who is known, what they subscribe to, whom never to write to. With `particulars` the only writer of its three tables.
 
-With `particulars` the only writer of its three tables. It decides nothing: opt_in, opt_out and imports do, and append
-to the consent ledger before they call here.
+It decides nothing: opt_in, opt_out and imports do, and append to the consent ledger before they call here.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -67,6 +67,7 @@ def facts(held: Held) -> Iterator[tuple[str, str, str, str]]:
 
 def _plain(dossier: Dossier) -> Held:
     """What the people's room holds."""
+    headers = dict(dossier.headers)
     return {
         "address": dossier.address,
         "subject": dossier.subject,
@@ -103,7 +104,7 @@ def _plain(dossier: Dossier) -> Held:
                 "newsletter": one.newsletter,
                 "kind": one.kind.value,
                 "wording": one.wording,
-                **{name: value for name, value in json.loads(one.header).items() if name not in _NOT_TOLD},
+                **{name: value for name, value in json.loads(headers[one.seq]).items() if name not in _NOT_TOLD},
                 **{f"evidence_{name}": value for name, value in one.evidence},
             }
             for one in dossier.events

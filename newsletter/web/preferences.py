@@ -1,6 +1,6 @@
 """A reader's preferences: what she gets and how often, a break, another newsletter, her language, another address."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
@@ -67,6 +67,18 @@ class Wish:
     network: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong:
+    """What was wrong with a form, beside which one to say it, and what was typed there."""
+
+    problem: str = ""
+    at: str = ""
+    typed: str = field(default="", repr=False)
+
+
+FINE: Final = Wrong()
+
+
 def routes(router: APIRouter, pages: Pages) -> None:
     """Add the routes of the preferences to a reader's own."""
     _choices(router, pages)
@@ -93,7 +105,7 @@ def _choices(router: APIRouter, pages: Pages) -> None:
         try:
             _do(pages, visit.visitor, newsletter, wish)
         except Unclear as problem:
-            return _preferences(pages, visit, 422, problem=str(problem), at=newsletter)
+            return _preferences(pages, visit, Wrong(problem=str(problem), at=newsletter))
         return RedirectResponse(f"/my/preferences?saved={newsletter}", 303, headers=MINE)
 
 
@@ -122,7 +134,7 @@ def _particulars(router: APIRouter, pages: Pages) -> None:
         try:
             new = Address.parse(address)
         except InvalidAddress:
-            return _preferences(pages, visit, 422, problem=NO_ADDRESS, at="address", typed=address)
+            return _preferences(pages, visit, Wrong(problem=NO_ADDRESS, at="address", typed=address))
         subject, most = visit.visitor.subject, pages.config.signup.links_per_day
         later.add_task(
             mail,
@@ -182,10 +194,8 @@ def _subscribe(pages: Pages, visitor: Visitor, newsletter: str, wish: Wish) -> N
         subscribers.subscribe(session, pages.keys, visitor.subject, consented, pages.clock(), evidence)
 
 
-def _preferences(
-    pages: Pages, visit: Visit, status: int = 200, *, saved: str = "", problem: str = "", at: str = "", typed: str = ""
-) -> Response:
-    """The page of all preferences; `problem` stands beside the form it is about."""
+def _preferences(pages: Pages, visit: Visit, wrong: Wrong = FINE, *, saved: str = "") -> Response:
+    """The page of all preferences; what was wrong stands beside the form it is about."""
     now = pages.clock()
     with pages.database.snapshot() as session:
         held = subscribers.choices(session, pages.keys, visit.visitor.subject, now)
@@ -197,13 +207,13 @@ def _preferences(
         pages,
         "my_preferences",
         visit,
-        status,
+        422 if wrong.problem else 200,
         entries=entries,
         languages=[languages.language(code) for code in languages.CODES],
         saved=saved,
-        problem=problem,
-        at=at,
-        typed=typed,
+        problem=wrong.problem,
+        at=wrong.at,
+        typed=wrong.typed,
     )
 
 

@@ -155,17 +155,13 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """An event with its evidence opened; `evidence` is empty when it cannot be opened any more.
-
-    `header` is what stays readable for ever, as JSON.
-    """
+    """An event with its evidence opened; `evidence` is empty when it cannot be opened any more."""
 
     seq: int
     newsletter: str
     kind: Kind
     wording: str
     evidence: tuple[tuple[str, str], ...]
-    header: str
 
 
 def statement(size: int, entry: bytes) -> bytes:
@@ -395,11 +391,4 @@ def _recorded(keys: Keys, one: Stored) -> Recorded:
     except (UnreadableSeal, ValueError):
         plain = {}
     known = tuple((name, str(value)) for name, value in sorted(plain.items()) if name != "salt")
-    return Recorded(
-        seq=one.seq,
-        newsletter=one.newsletter,
-        kind=Kind(one.kind),
-        wording=one.wording,
-        evidence=known,
-        header=one.header,
-    )
+    return Recorded(seq=one.seq, newsletter=one.newsletter, kind=Kind(one.kind), wording=one.wording, evidence=known)
