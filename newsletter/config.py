@@ -106,6 +106,7 @@ class Signup:
     confirm_hours: int = 72
     letters_per_day: int = 1
     posts_per_hour: int = 20
+    links_per_day: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,26 @@ and the evidence for each. It knows nothing of newsletters but their keys, so th
 alone. This is the only door. Functions take a session and never commit; those that write take the ledger's lock first.
 """
 
+from subscribers.access import (
+    Addressee,
+    Entered,
+    Granted,
+    Visitor,
+    addressee,
+    ask_access,
+    ask_access_by_letter,
+    close_visit,
+    look_at_link,
+    open_visit,
+    visitor,
+)
 from subscribers.addresses import Address
 from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, opens, recipients
 from subscribers.audit import Verdict, verify
 from subscribers.certificates import Office, certify
+from subscribers.choices import Choice, Consented, choices, exported, set_language, set_rhythm, subscribe
 from subscribers.departures import Departure, noted
-from subscribers.dossier import Dossier, SignupView, show
+from subscribers.dossier import Dossier, LinkView, SignupView, VisitView, show
 from subscribers.erasure import (
     Erased,
     Hold,
@@ -39,6 +53,8 @@ from subscribers.errors import (
     UndoRefused,
     UnreadableSeal,
 )
+from subscribers.grants import Errand
+from subscribers.grants import prune as prune_links
 from subscribers.instants import months_later
 from subscribers.keyring import Keyring
 from subscribers.keys import Keys
@@ -51,6 +67,7 @@ from subscribers.ledger.receipt import Issuer
 from subscribers.ledger.receipt import check as check_receipt
 from subscribers.ledger.signed_notes import Signer, Verifier, new_key
 from subscribers.ledger.triggers import ledger_triggers, standing_triggers
+from subscribers.moves import Move, ask_to_move, look_at_move, move
 from subscribers.opt_in import (
     Confirmed,
     Invitation,
@@ -91,7 +108,7 @@ from subscribers.rights import (
     asked,
     newly_overdue,
 )
-from subscribers.states import EndReason, RequestState, State, SuppressionReason
+from subscribers.states import EndReason, RequestState, Rhythm, State, SuppressionReason
 from subscribers.tracking import (
     Agreement,
     allow_tracking,
@@ -104,7 +121,7 @@ from subscribers.tracking import (
 from subscribers.transfers.batches import Batch, Counts
 from subscribers.transfers.batches import listing as imports_made
 from subscribers.transfers.drafts import ImportJob, RefusedRow
-from subscribers.transfers.exports import Exported, export
+from subscribers.transfers.exports import Exported, export, neutral
 from subscribers.transfers.exports import lines as csv_lines
 from subscribers.transfers.imports import Imported, import_csv
 from subscribers.transfers.loaders import LOADERS
@@ -118,6 +135,7 @@ __all__ = [
     "LOADERS",
     "UNDO_DAYS",
     "Address",
+    "Addressee",
     "Agreement",
     "Answering",
     "Asking",
@@ -125,18 +143,23 @@ __all__ = [
     "Batch",
     "Broken",
     "BrokenChain",
+    "Choice",
     "Confirmed",
+    "Consented",
     "Counts",
     "Departure",
     "Dossier",
     "Dropped",
     "EndReason",
+    "Entered",
     "Erased",
     "ErasureHeld",
+    "Errand",
     "Evidence",
     "Exclusion",
     "ExpiredToken",
     "Exported",
+    "Granted",
     "Hold",
     "IllegalChange",
     "ImportJob",
@@ -150,6 +173,8 @@ __all__ = [
     "Keyring",
     "Keys",
     "Kind",
+    "LinkView",
+    "Move",
     "NotSubscribed",
     "NoticeRefused",
     "Office",
@@ -164,6 +189,7 @@ __all__ = [
     "Rehearsal",
     "RequestState",
     "Requester",
+    "Rhythm",
     "Right",
     "RightsRefused",
     "RightsRequest",
@@ -184,16 +210,24 @@ __all__ = [
     "Unsubscribed",
     "Verdict",
     "Verifier",
+    "VisitView",
+    "Visitor",
     "Weakness",
     "Witnessed",
+    "addressee",
     "allow_tracking",
     "answer",
     "ask",
+    "ask_access",
+    "ask_access_by_letter",
+    "ask_to_move",
     "asked",
     "audience",
     "certify",
     "check_receipt",
     "checkpoints",
+    "choices",
+    "close_visit",
     "confirm",
     "count_expired",
     "count_left_before",
@@ -207,6 +241,7 @@ __all__ = [
     "expire",
     "expire_requests",
     "export",
+    "exported",
     "grow",
     "hold",
     "hold_of",
@@ -216,16 +251,22 @@ __all__ = [
     "ledger_triggers",
     "lint",
     "lock",
+    "look_at_link",
+    "look_at_move",
     "look_up",
     "months_later",
+    "move",
+    "neutral",
     "new_key",
     "newly_overdue",
     "noted",
     "notices",
+    "open_visit",
     "opens",
     "pause",
     "preferences",
     "prune",
+    "prune_links",
     "read_witnessed",
     "reading_tokens",
     "recipients",
@@ -233,10 +274,13 @@ __all__ = [
     "release",
     "requester",
     "resume",
+    "set_language",
+    "set_rhythm",
     "show",
     "sign_up",
     "standing_triggers",
     "subject_of",
+    "subscribe",
     "suppress",
     "sweep_keys",
     "tracked_subscription",
@@ -245,4 +289,5 @@ __all__ = [
     "unsubscribe_address",
     "unsuppress",
     "verify",
+    "visitor",
 ]

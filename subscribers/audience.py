@@ -5,12 +5,12 @@ Both ask the database the same one question, so they cannot disagree about a rul
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, case, exists, func, select, true
 from sqlmodel import Session
 
 from subscribers.errors import UnreadableSeal
@@ -18,13 +18,14 @@ from subscribers.instants import to_ms
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent
 from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS
-from subscribers.states import State
+from subscribers.states import Rhythm, State
 from subscribers.suppressions import SUPPRESSIONS
 from subscribers.tokens import Purpose
 
 AUDIENCE_RULE: Final = (
     "every subscription of the newsletter that is active, or whose pause is over, and rests on a consent given, "
-    "renewed or imported with evidence and not ended since, except of suppressed addresses"
+    "renewed or imported with evidence and not ended since, except of suppressed addresses and of those whose reader "
+    "does not want the edition of that weekday"
 )
 BATCH: Final = 1_000
 
@@ -37,6 +38,7 @@ class Exclusion(StrEnum):
     PAUSED = "paused"
     NO_CONSENT = "no consent"
     UNREADABLE = "unreadable address"
+    RHYTHM = "rhythm"
     GONE = "not subscribed"
 
 
@@ -68,13 +70,14 @@ class Dropped:
     reason: str
 
 
-def audience(session: Session, newsletter: str, now: datetime) -> Audience:
+def audience(session: Session, newsletter: str, now: datetime, on: date | None = None) -> Audience:
     """Count a newsletter's subscriptions by what becomes of them, and say how to select those to write to.
 
-    The counts and a later use of `eligible` agree as long as nothing commits in between: call `lock` first.
+    `on` is the edition's own date, which some do not want; without it, whoever wants any edition counts. The counts
+    and a later use of `eligible` agree as long as nothing commits in between: call `lock` first.
     """
     connection = session.connection()
-    verdict = _verdict(now).label("verdict")
+    verdict = _verdict(now, on).label("verdict")
     counted = select(verdict, func.count()).select_from(_people()).where(SUBSCRIPTIONS.c.newsletter == newsletter)
     found = {str(name): int(count) for name, count in connection.execute(counted.group_by(verdict))}
     candidates = connection.execute(
@@ -84,16 +87,19 @@ def audience(session: Session, newsletter: str, now: datetime) -> Audience:
     eligible = (
         select(SUBSCRIPTIONS.c.id)
         .select_from(_people())
-        .where(SUBSCRIPTIONS.c.newsletter == newsletter, _verdict(now) == _ELIGIBLE)
+        .where(SUBSCRIPTIONS.c.newsletter == newsletter, _verdict(now, on) == _ELIGIBLE)
         .order_by(SUBSCRIPTIONS.c.id)
     )
     return Audience(candidates=int(candidates), excluded=MappingProxyType(found), eligible=eligible)
 
 
 def recipients(
-    session: Session, keys: Keys, ids: Sequence[int], newsletter: str, now: datetime
+    session: Session, keys: Keys, ids: Sequence[int], newsletter: str, now: datetime, *, on: date | None = None
 ) -> dict[int, Recipient | Dropped]:
-    """The address and token of each subscription as of now, or why it gets no letter. Every id is answered."""
+    """The address and token of each subscription as of now, or why it gets no letter. Every id is answered.
+
+    `on` is the edition's own date, as for `audience`.
+    """
     answers: dict[int, Recipient | Dropped] = {}
     for start in range(0, len(ids), BATCH):
         batch = list(ids[start : start + BATCH])
@@ -103,7 +109,7 @@ def recipients(
                 SUBSCRIPTIONS.c.public_id,
                 SUBSCRIBERS.c.subject,
                 SUBSCRIBERS.c.sealed,
-                _verdict(now).label("verdict"),
+                _verdict(now, on).label("verdict"),
             )
             .select_from(_people())
             .where(SUBSCRIPTIONS.c.id.in_(batch), SUBSCRIPTIONS.c.newsletter == newsletter)
@@ -143,7 +149,7 @@ def _people() -> FromClause:
     return SUBSCRIPTIONS.join(SUBSCRIBERS, SUBSCRIBERS.c.id == SUBSCRIPTIONS.c.subscriber_id)
 
 
-def _verdict(now: datetime) -> ColumnElement[str]:
+def _verdict(now: datetime, on: date | None) -> ColumnElement[str]:
     """What becomes of a subscription, the gravest reason first."""
     suppressed = exists().where(SUPPRESSIONS.c.fingerprint == SUBSCRIBERS.c.fingerprint)
     paused = and_(SUBSCRIPTIONS.c.state == State.PAUSED.value, SUBSCRIPTIONS.c.paused_until > to_ms(now))
@@ -153,6 +159,16 @@ def _verdict(now: datetime) -> ColumnElement[str]:
         (suppressed, Exclusion.SUPPRESSED.value),
         (SUBSCRIPTIONS.c.state == State.ENDED.value, Exclusion.ENDED.value),
         (paused, Exclusion.PAUSED.value),
-        (and_(live, stands), _ELIGIBLE),
+        (and_(live, stands, _wants(on)), _ELIGIBLE),
+        (and_(live, stands), Exclusion.RHYTHM.value),
         else_=Exclusion.NO_CONSENT.value,
     )
+
+
+def _wants(on: date | None) -> ColumnElement[bool]:
+    """Whether the reader wants the edition of that date."""
+    if on is None:
+        return true()
+    weekday = on.isoweekday()
+    wanted = [Rhythm.EVERY, *([Rhythm.WEEKDAYS] if weekday <= 5 else []), *([Rhythm.FRIDAY] if weekday == 5 else [])]
+    return SUBSCRIPTIONS.c.rhythm.in_([one.value for one in wanted])

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import Column, Date, LargeBinary, delete, select
 from sqlmodel import Field, Session, SQLModel
 
-from subscribers import departures, registry, requests, rights, suppressions
+from subscribers import departures, grants, registry, requests, rights, suppressions
 from subscribers.addresses import Address
 from subscribers.departures import Departure
 from subscribers.errors import ErasureHeld
@@ -178,6 +178,8 @@ def _close(session: Session, keys: Keys, marks: Collection[bytes], closing: Clos
     suppressions.add_all(session, dict.fromkeys(gone, SuppressionReason.LEFT.value), closing.actor.value, closing.now)
     rights.forget(session, gone)
     requests.delete(session, [one.id for one in asked])
+    for subject in subjects:
+        grants.forget(session, subject)
     return Erased(
         subjects=subjects,
         subscriptions=tuple(registry.remove(session, [one.id for one in people])),

@@ -1,4 +1,4 @@
-"""Who is known, what they are subscribed to, . The only writer of its two tables.
+"""Who is known and what they subscribe to. With `particulars` the only writer of its two tables.
 
 It decides nothing: opt_in, opt_out and imports do, and append to the consent ledger before they call here.
 """
@@ -33,7 +33,7 @@ from subscribers.addresses import Address
 from subscribers.instants import from_ms, to_ms, to_text
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent, triggers
-from subscribers.states import EndReason, Place, State
+from subscribers.states import EndReason, Place, Rhythm, State
 from subscribers.tokens import ID_BYTES
 
 
@@ -69,6 +69,7 @@ class SubscriptionRow(SQLModel, table=True):
         ),
         CheckConstraint("(state = 'ended') = (ended_reason IS NOT NULL)", name=conv("ck_subscription_ended")),
         CheckConstraint("(state = 'paused') = (paused_until IS NOT NULL)", name=conv("ck_subscription_paused")),
+        CheckConstraint("rhythm IN ('every', 'weekdays', 'friday')", name=conv("ck_subscription_rhythm")),
         Index("ix_subscription_newsletter", "newsletter", "state"),
         {"sqlite_autoincrement": True},
     )
@@ -86,6 +87,7 @@ class SubscriptionRow(SQLModel, table=True):
     )
     paused_until: int | None = Field(sa_column=Column(BigInteger, nullable=True))
     changed_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    rhythm: str = Field(default=Rhythm.EVERY.value, sa_column_kwargs={"server_default": Rhythm.EVERY.value})
 
 
 triggers.attach_standing(SQLModel.metadata)
@@ -110,6 +112,7 @@ class Person:
     fingerprint: bytes
     sealed: bytes
     language: str
+    created_on: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,7 @@ class Subscription:
     ended_reason: EndReason | None
     authorised_by: int | None
     paused_until: datetime | None
+    rhythm: Rhythm
     changed_at: datetime
 
     @property
@@ -187,16 +191,7 @@ class NewSubscription(NamedTuple):
 def people(session: Session, fingerprints: Iterable[bytes]) -> dict[bytes, Person]:
     """The known subscribers among these fingerprints."""
     found = session.connection().execute(select(SUBSCRIBERS).where(SUBSCRIBERS.c.fingerprint.in_(list(fingerprints))))
-    return {
-        bytes(row.fingerprint): Person(
-            id=int(row.id),
-            subject=bytes(row.subject),
-            fingerprint=bytes(row.fingerprint),
-            sealed=bytes(row.sealed),
-            language=str(row.language),
-        )
-        for row in found
-    }
+    return {bytes(row.fingerprint): as_person(row) for row in found}
 
 
 def holdings(session: Session, fingerprints: Collection[bytes], newsletter: str) -> dict[bytes, Holding]:
@@ -324,8 +319,10 @@ def end(session: Session, subscription_id: int, reason: EndReason, now: datetime
 
 
 def end_all(session: Session, reasons: Mapping[int, EndReason], now: datetime) -> None:
-    """End subscriptions for good, each for its reason."""
-    ended: list[dict[str, object]] = [{"key": key, "ended_reason": reason.value} for key, reason in reasons.items()]
+    """End subscriptions for good, each for its reason; who comes back gets every edition again."""
+    ended: list[dict[str, object]] = [
+        {"key": key, "ended_reason": reason.value, "rhythm": Rhythm.EVERY.value} for key, reason in reasons.items()
+    ]
     _change_all(session, ended, now, State.ENDED)
 
 
@@ -368,6 +365,11 @@ def _joined() -> Any:
     )
 
 
+def as_person(row: Row[Any]) -> Person:
+    """A row of subscribers as a value."""
+    return Person(**row._asdict())
+
+
 def _subscription(row: Row[Any]) -> Subscription:
     return Subscription(
         id=int(row.id),
@@ -380,5 +382,6 @@ def _subscription(row: Row[Any]) -> Subscription:
         ended_reason=None if row.ended_reason is None else EndReason(row.ended_reason),
         authorised_by=row.authorised_by,
         paused_until=None if row.paused_until is None else from_ms(row.paused_until),
+        rhythm=Rhythm(row.rhythm),
         changed_at=from_ms(row.changed_at),
     )

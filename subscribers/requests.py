@@ -185,6 +185,11 @@ def fingerprints_of(session: Session, subject: bytes) -> set[bytes]:
     return {bytes(one) for one in session.connection().execute(wanted).scalars()}
 
 
+def forget(session: Session, fingerprint: bytes) -> None:
+    """Delete every request for an address; their ledger entries stay."""
+    session.connection().execute(_REQUESTS.delete().where(_REQUESTS.c.fingerprint == fingerprint))
+
+
 def known_among(session: Session, subjects: Collection[bytes]) -> set[bytes]:
     """Those of the subjects that have a request."""
     statement = "SELECT subject FROM signup_request WHERE subject {among}"

@@ -39,6 +39,14 @@ class EndReason(StrEnum):
     ERASED = "erased"
 
 
+class Rhythm(StrEnum):
+    """Which of a newsletter's editions its reader wants."""
+
+    EVERY = "every"
+    WEEKDAYS = "weekdays"
+    FRIDAY = "friday"
+
+
 class RequestState(StrEnum):
     """`pending` until its holder confirms or refuses, a newer one comes, its address leaves, or time is up."""
 

@@ -25,6 +25,8 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     LEAVE = "leave"
     READ = "read"
+    ACCESS = "access"
+    CHANGE = "change"
 
 
 def mint(key: bytes, number: int, purpose: Purpose, public_id: bytes) -> str:

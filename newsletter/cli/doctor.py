@@ -82,11 +82,7 @@ def _site(one: House) -> Iterator[Found]:
 
 def _templates(one: House) -> Iterator[Found]:
     for paper in one.config.newsletters.values():
-        for folder in (
-            TEMPLATES / paper.template,
-            correspondence.LETTERS / "confirm",
-            correspondence.LETTERS / "alert",
-        ):
+        for folder in (TEMPLATES / paper.template, *sorted(correspondence.LETTERS.iterdir())):
             template.load(folder, paper.direction)
         yield Found(part="template", state="ok", detail=f"{paper.key}: {paper.template} compiles")
 

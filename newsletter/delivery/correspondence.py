@@ -1,7 +1,7 @@
-"""Single letters: the confirmation a sign-up asks for, and the alert to the people who run the house.
+"""Single letters: what a sign-up or a reader asks for, and the alert to the people who run the house.
 
-A confirmation goes through the same ledger as an edition, ahead of it. An alert does not: it must leave even when the
-ledger is what is wrong, and it is also in the log and in the edition's history.
+A reader’s letter goes through the same ledger as an edition, ahead of it. An alert does not: it must leave even when
+the ledger is what is wrong, and it is also in the log and in the edition's history.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from newsletter.rendering.letter import Recipient
 from newsletter.rendering.proof import Proof
 from newsletter.rendering.template import TEMPLATES
 from newsletter.vault import Vault
+from subscribers import Granted
 
 LETTERS: Final = TEMPLATES / "letters"
 log = logging.getLogger("world_brief.correspondence")
@@ -43,6 +44,24 @@ def confirmation(
         person=request,
         proof_digest=made.digest,
         expires_at=expires_at,
+    )
+    return dispatch.letter(session, single, now)
+
+
+def about_oneself(
+    session: Session, newsletter: Newsletter, config: Config, granted: Granted, now: datetime
+) -> MailingId:
+    """Queue the letter with the link, or the news, a reader's own errand asks for, in the transaction that kept it."""
+    minutes = int((granted.expires_at - now).total_seconds() // 60)
+    values = {"minutes": str(minutes), "hours": str(minutes // 60)}
+    made = _letter(granted.errand.value, newsletter, config, values)
+    store.freeze(session, made.digest, proof.to_bytes(made), now)
+    single = Single(
+        kind=granted.errand.value,
+        newsletter=newsletter.key,
+        person=granted.grant_id,
+        proof_digest=made.digest,
+        expires_at=granted.expires_at,
     )
     return dispatch.letter(session, single, now)
 

@@ -28,7 +28,7 @@ READY: Final = frozenset({State.APPROVED, State.SCHEDULED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """A letter to one person: for a confirmation, `person` is the number of the sign-up request."""
+    """A letter to one person: `person` is the number of the sign-up request, or else of the link, that it is for."""
 
     kind: str
     newsletter: str
@@ -106,7 +106,7 @@ def _opening(
     session: Session, press: Press, terms: Terms, record: EditionRecord, digest: str, *, now: datetime
 ) -> Opening:
     subscribers.lock(session)  # Or a consent given between its count and its selection would unbalance the accounts.
-    audience = subscribers.audience(session, record.newsletter, now)
+    audience = subscribers.audience(session, record.newsletter, now, record.on)
     expires_at = record.send_at + timedelta(hours=press.newsletter.expires_after_hours)
     return Opening(
         newsletter=record.newsletter,

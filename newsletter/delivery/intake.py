@@ -19,7 +19,7 @@ from newsletter.database import Database
 from newsletter.delivery import claims, leases, ledger, returns, roster
 from newsletter.delivery.claims import Settlement
 from newsletter.delivery.leases import Lease, Wanted
-from newsletter.delivery.ledger import EDITION, Accounts, Mailing, MailingId
+from newsletter.delivery.ledger import CONFIRMATION, EDITION, Accounts, Mailing, MailingId
 from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Phase, Replied, Reply, Scope, Submitted, judge
 from newsletter.delivery.replies import without_addresses
 from newsletter.editions import store, workflow
@@ -31,7 +31,7 @@ from newsletter.safekeeping import arming
 from newsletter.vault import Vault
 from subscribers import Dropped
 
-Person = subscribers.Recipient | subscribers.Requester
+Person = subscribers.Recipient | subscribers.Requester | subscribers.Addressee
 
 # Consent that was read longer ago than this is read again before the last byte of a letter.
 FRESH: Final = timedelta(seconds=5)
@@ -228,12 +228,12 @@ class Intake:
     ) -> dict[int, Recipient | Dropped]:
         """Everybody's address and tokens as of now, or why there is no letter; in the order of `ids`."""
         if mailing.kind == EDITION:
-            known = subscribers.recipients(session, self._keys, ids, mailing.newsletter, now)
+            known = subscribers.recipients(session, self._keys, ids, mailing.newsletter, now, on=mailing.on)
             counted = self._stencil(session, mailing).personal is not None
             reads = subscribers.reading_tokens(session, self._keys, list(ids), mailing.newsletter) if counted else {}
             return {one: self._recipient(mailing, one, known[one], reads.get(one, "")) for one in ids}
-        asked = {one: subscribers.requester(session, self._keys, one, now) for one in ids}
-        return {one: self._recipient(mailing, one, asked[one]) for one in ids}
+        find = subscribers.requester if mailing.kind == CONFIRMATION else subscribers.addressee
+        return {one: self._recipient(mailing, one, find(session, self._keys, one, now)) for one in ids}
 
     def _recipient(
         self, mailing: Mailing, number: int, found: Person | Dropped, reading: str = ""

@@ -38,6 +38,8 @@ class Links:
     unsubscribe: str
     preferences: str
     confirm: str
+    access: str
+    change: str
     privacy: str
     terms: str
 

@@ -45,6 +45,7 @@ class Retention:
         people = self._steps(lambda session: subscribers.erase_left_before(session, keys, left, now, STEP))
         with self.database.transaction() as session:
             readership.prune(session, now)
+            subscribers.prune_links(session, now)
         swept = 0 if self.stop.is_set() else subscribers.sweep_keys(self.database.transaction, keys, now)
         if requests.requests or people.subjects or swept:
             farewell.finish(self.database, keys, ())

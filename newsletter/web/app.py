@@ -19,9 +19,10 @@ from newsletter.editions import store
 from newsletter.errors import NewsletterError
 from newsletter.languages import mark
 from newsletter.vault import Vault
-from newsletter.web import archive, desk, public, reads, wishes
+from newsletter.web import archive, desk, mine, public, reads, wishes
 from newsletter.web.desk import NotLoggedIn
 from newsletter.web.pages import FAILED, HEADERS, SORRY, Pages
+from newsletter.web.visit import NotSignedIn
 from subscribers import InvalidToken, SubscribersError
 
 MAX_BODY_BYTES: Final = 100_000
@@ -69,6 +70,7 @@ def application(pages: Pages) -> ASGIApp:
         form_limits={"max_fields": MAX_FIELDS, "max_files": 0},
     )
     app.include_router(public.routes(pages))
+    app.include_router(mine.routes(pages))
     app.include_router(archive.routes(pages))
     app.include_router(reads.routes(pages))
     app.include_router(desk.routes(pages))
@@ -96,7 +98,9 @@ def _house(app: FastAPI, pages: Pages) -> None:
 
     @app.get("/robots.txt")
     def robots() -> Response:
-        return PlainTextResponse("User-agent: *\nDisallow: /desk/\nDisallow: /u/\nDisallow: /confirm/\n")
+        return PlainTextResponse(
+            "User-agent: *\nDisallow: /desk/\nDisallow: /u/\nDisallow: /confirm/\nDisallow: /my/\n"
+        )
 
 
 def _sorry(app: FastAPI, pages: Pages) -> None:
@@ -105,6 +109,10 @@ def _sorry(app: FastAPI, pages: Pages) -> None:
     @app.exception_handler(NotLoggedIn)
     def to_login(_request: Request, _error: Exception) -> Response:
         return RedirectResponse("/desk/login", 303)
+
+    @app.exception_handler(NotSignedIn)
+    def to_the_link(_request: Request, _error: Exception) -> Response:
+        return RedirectResponse("/my/", 303)
 
     @app.exception_handler(NewsletterError)
     @app.exception_handler(SubscribersError)

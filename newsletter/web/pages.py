@@ -125,6 +125,11 @@ class Pages:
         return self.vault.derive("desk-forms/1")
 
     @cached_property
+    def reader_key(self) -> bytes:
+        """The key behind the form tokens of the readers' own pages."""
+        return self.vault.derive("reader-forms/1")
+
+    @cached_property
     def environment(self) -> jinja2.Environment:
         """The pages' own templates; text is escaped, and a missing value is an error."""
         loader = jinja2.FileSystemLoader(TEMPLATES / "pages")
@@ -175,11 +180,17 @@ class Pages:
 
     def text(self, name: str, **values: object) -> str:
         """The HTML of one page; the desk's are English."""
-        paper = values.get("newsletter")
-        spoken = self.spoken(paper if isinstance(paper, Newsletter) else None)
+        spoken = self.speaking(**values)
         if name.startswith("desk"):
             spoken = languages.language("en")
         return self.environment.get_template(f"{name}.html").render(values, spoken=spoken, wishes=wishes.current())
+
+    def speaking(self, **values: object) -> Language:
+        """What a page of these values speaks: a known reader's own language goes before the newsletter's."""
+        reader, paper = values.get("visitor"), values.get("newsletter")
+        if isinstance(reader, subscribers.Visitor):
+            return wishes.current().language(reader.language)
+        return self.spoken(paper if isinstance(paper, Newsletter) else None)
 
     def spoken(self, paper: Newsletter | None) -> Language:
         """What a page speaks: what was asked for, else the newsletter's language, else the browser's."""

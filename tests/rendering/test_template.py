@@ -133,7 +133,10 @@ def test_control_characters_go_and_accents_are_composed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder_name", "direction"), list(product(["world-brief", "letters/confirm"], ["ltr", "rtl"]))
+    ("folder_name", "direction"),
+    list(
+        product(["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved"], ["ltr", "rtl"])
+    ),
 )
 def test_shipped_templates_load_nothing_from_elsewhere(folder_name: str, direction: Direction) -> None:
     made = load(TEMPLATES / folder_name, direction)
@@ -143,7 +146,9 @@ def test_shipped_templates_load_nothing_from_elsewhere(folder_name: str, directi
     assert "\n\n" not in made.extra_css
 
 
-@pytest.mark.parametrize("folder_name", ["world-brief", "letters/confirm"])
+@pytest.mark.parametrize(
+    "folder_name", ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved"]
+)
 def test_style_stays_far_below_what_gmail_drops(folder_name: str) -> None:
     html = load(TEMPLATES / folder_name).html
     style = "".join(re.findall(r"<style[^>]*>(.*?)</style>", html, re.DOTALL))
@@ -151,7 +156,9 @@ def test_style_stays_far_below_what_gmail_drops(folder_name: str) -> None:
     assert "hsl(" not in style
 
 
-@pytest.mark.parametrize("folder_name", ["world-brief", "letters/confirm"])
+@pytest.mark.parametrize(
+    "folder_name", ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved"]
+)
 def test_every_dark_rule_has_its_twin_for_outlook(folder_name: str) -> None:
     html = load(TEMPLATES / folder_name).html
     dark = re.search(r"@media \(prefers-color-scheme:dark\)\{(.*?\})\}", html, re.DOTALL)
@@ -161,7 +168,9 @@ def test_every_dark_rule_has_its_twin_for_outlook(folder_name: str) -> None:
     assert [one for one in selectors if f"[data-ogsc] {one}" not in html] == []
 
 
-@pytest.mark.parametrize("folder_name", ["world-brief", "letters/confirm"])
+@pytest.mark.parametrize(
+    "folder_name", ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved"]
+)
 def test_a_right_to_left_template_has_nothing_left_to_right(folder_name: str) -> None:
     made = load(TEMPLATES / folder_name, "rtl")
     assert "direction:ltr" not in made.html.replace(" ", "")

@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po, write_po
 from newsletter.languages import CATALOGUES, CODES
 
 ROOT = Path(__file__).parents[2]
-FILES = ("templates/pages/*.html", "templates/letters/confirm/*", "newsletter/web/*.py")
+FILES = ("templates/pages/*.html", "templates/letters/*/*", "newsletter/web/*.py")
 OPTIONS = {"extensions": "", "trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
 # What translators' programs ask for, without the dates that would make every run a change.
 HEADER = r"""msgid ""
