@@ -109,6 +109,18 @@ class Signup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """What the privacy policy has to name (GDPR article 13); an empty controller is `site.publisher`."""
+
+    controller: str = ""
+    dpo_address: str = ""
+    authority: str = ""
+    hosting_country: str = ""
+    relay_operator: str = ""
+    evidence_months: int = 36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alerts:
     """Who is told when an edition cannot go out."""
 
@@ -197,6 +209,7 @@ class Config:
     delivery: Delivery = field(default_factory=Delivery)
     wire: Wire = field(default_factory=Wire)
     signup: Signup = field(default_factory=Signup)
+    privacy: Privacy = field(default_factory=Privacy)
     alerts: Alerts = field(default_factory=Alerts)
     sources: Mapping[str, Source] = field(default_factory=dict)
     newsletters: Mapping[str, Newsletter] = field(default_factory=dict)
@@ -374,7 +387,7 @@ def _check(config: Config) -> None:
 
 
 def _check_numbers(config: Config) -> None:
-    for section in ("database", "web", "relay", "delivery", "wire", "signup"):
+    for section in ("database", "web", "relay", "delivery", "wire", "signup", "privacy"):
         settings = getattr(config, section)
         for one in fields(settings):
             name, value = f"{section}.{one.name}", getattr(settings, one.name)

@@ -19,7 +19,7 @@ from newsletter.editions import store
 from newsletter.errors import NewsletterError
 from newsletter.languages import mark
 from newsletter.vault import Vault
-from newsletter.web import archive, desk, public, reads, wishes
+from newsletter.web import archive, desk, legal, public, reads, wishes
 from newsletter.web.desk import NotLoggedIn
 from newsletter.web.pages import FAILED, HEADERS, SORRY, Pages
 from subscribers import InvalidToken, SubscribersError
@@ -69,6 +69,7 @@ def application(pages: Pages) -> ASGIApp:
         form_limits={"max_fields": MAX_FIELDS, "max_files": 0},
     )
     app.include_router(public.routes(pages))
+    app.include_router(legal.routes(pages))
     app.include_router(archive.routes(pages))
     app.include_router(reads.routes(pages))
     app.include_router(desk.routes(pages))
@@ -137,6 +138,7 @@ def _sorry(app: FastAPI, pages: Pages) -> None:
 def serve(database: Database, config: Config, vault: Vault, clock: Callable[[], datetime]) -> None:
     """Serve until SIGINT or SIGTERM. Paths carry tokens, so there is no access log."""
     pages = Pages(config=config, database=database, vault=vault, clock=clock)
+    legal.publish(pages)
     uvicorn.run(
         application(pages),
         host=config.web.host,

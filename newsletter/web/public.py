@@ -1,4 +1,4 @@
-"""The readers' pages: sign-up, confirmation, preferences, unsubscribe, privacy and terms. A GET never writes."""
+"""The readers' pages: sign-up, confirmation, preferences, unsubscribe. A GET never writes."""
 
 import logging
 from dataclasses import dataclass
@@ -131,13 +131,6 @@ def _going_out(router: APIRouter, pages: Pages) -> None:
             readership.forget(session, mine.id)
         return _preferences(pages, token, saved=True)
 
-    @router.get("/privacy")
-    def privacy() -> Response:
-        return pages.page("privacy", hours=pages.config.signup.confirm_hours)
-
-    @router.get("/terms")
-    def terms() -> Response:
-        return pages.page("terms")
 
 
 def _form(pages: Pages, paper: Newsletter, status: int = 200, problem: str = "", address: str = "") -> Response:
