@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 import subscribers
 from newsletter import languages
+from newsletter.config import Config
 from newsletter.languages import CODES, Language, mark
 from newsletter.web.pages import Pages
 from subscribers import InvalidToken, notices
@@ -132,7 +133,14 @@ def _text(pages: Pages, kind: notices.NoticeKind, code: str, version: int, since
         address=config.site.postal_address,
         contact=config.site.contact_address,
         relay=config.privacy.relay_operator or ("" if host in LOOPBACK else host),
+        counting=_counting(config),
         country=spoken.country(config.privacy.hosting_country),
         hours=config.signup.confirm_hours,
         session_hours=config.web.session_hours,
     )
+
+
+def _counting(config: Config) -> str:
+    """The most that any newsletter counts."""
+    modes = {one.tracking for one in config.newsletters.values()}
+    return next((mode for mode in ("consented", "aggregate") if mode in modes), "none")

@@ -132,7 +132,6 @@ def _going_out(router: APIRouter, pages: Pages) -> None:
         return _preferences(pages, token, saved=True)
 
 
-
 def _form(pages: Pages, paper: Newsletter, status: int = 200, problem: str = "", address: str = "") -> Response:
     consent = consents.shown(paper, pages.config.site.publisher, pages.spoken(paper).code)
     return pages.page("signup", status, newsletter=paper, consent=consent, problem=problem, address=address)
