@@ -1,7 +1,7 @@
 """The readers' pages: sign-up, confirmation, preferences, unsubscribe. A GET never writes."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -15,7 +15,7 @@ from newsletter.config import Newsletter
 from newsletter.delivery import correspondence
 from newsletter.errors import NewsletterError
 from newsletter.languages import mark
-from newsletter.web import consents
+from newsletter.web import consents, legal
 from newsletter.web.consents import Consent
 from newsletter.web.pages import HEADERS, PRIVATE, Pages, network
 from subscribers import (
@@ -178,6 +178,8 @@ def _request(pages: Pages, paper: Newsletter, consent: Consent, address: Address
     )
     try:
         with pages.database.transaction() as session:
+            notice, terms = legal.in_force(session, pages, pages.spoken(paper).code)
+            asked = replace(asked, notice=notice, terms=terms)
             answer = subscribers.sign_up(session, pages.keys, asked, now)
             if isinstance(answer, Pending):
                 spoken = consents.in_language(paper, consent.language)

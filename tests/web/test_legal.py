@@ -3,8 +3,10 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from newsletter.config import Config, Privacy
@@ -121,3 +123,25 @@ def test_the_documents_a_form_links_to_are_known_by_their_digests(house: House) 
     pages = Pages(config=elsewhere, database=house.database, vault=house.pages.vault, clock=house.clock)
     with house.database.snapshot() as session:
         assert legal.in_force(session, pages, "fr") == (privacy, "")
+
+
+@ON_SQLITE
+def test_a_sign_up_records_the_documents_it_was_shown(house: House) -> None:
+    legal.publish(house.pages)
+    house.client.post("/signup?lang=ja", data=house.form())
+    with house.database.snapshot() as session:
+        shown = legal.in_force(session, house.pages, "ja")
+        header = session.connection().execute(sa.text("SELECT header FROM consent")).scalar_one()
+    assert all(one and one in header for one in shown)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("mode", ["none", "aggregate", "consented"])
+def test_the_policy_says_what_is_counted(house: House, mode: Literal["none", "aggregate", "consented"]) -> None:
+    papers = {"world-brief": replace(house.paper, tracking=mode)}
+    pages = replace(house.pages, config=replace(house.pages.config, newsletters=papers))
+    client = TestClient(application(pages), base_url=SITE)
+    text = client.get("/privacy").text
+    assert ("we count by link and day" in text) is (mode != "none")
+    assert ("for 90 days" in text) is (mode == "consented")
+    assert ("The letters carry no pixel" in client.get("/cookies").text) is (mode != "consented")
