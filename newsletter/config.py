@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from newsletter import typed
 from newsletter.errors import ConfigError
-from newsletter.typed import Text, section
+from newsletter.typed import Text
 
 ENVIRONMENT_PREFIX: Final = "WORLD_BRIEF_"
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -258,7 +259,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(path, "", str(error)) from error
     _overlay(table, environ)
-    config = typing.cast("Config", section(Config, table, path, "", hidden=("path", "home")))
+    config = typing.cast("Config", typed.section(Config, table, path, "", hidden=("path", "home")))
     named = {key: replace(one, key=key, template=one.template or key) for key, one in config.newsletters.items()}
     url = environ.get("WORLD_BRIEF_DATABASE_URL", config.database.url)
     config = replace(
@@ -289,14 +290,8 @@ def _overlay(table: dict[str, Any], environ: Mapping[str, str]) -> None:
 
 
 def _check(config: Config) -> None:
-    if not config.site.base_url.startswith(("https://", "http://")):
-        raise ConfigError(config.path, "site.base_url", "must start with https:// (or http:// on this machine)")
+    _check_origins(config)
     _check_numbers(config)
-    for origin in config.signup.embed_origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise ConfigError(
-                config.path, "signup.embed_origins", f"{origin!r} is no origin such as https://example.org"
-            )
     for key, one in config.newsletters.items():
         where = f"newsletters.{key}"
         try:
