@@ -129,8 +129,8 @@ def _text(pages: Pages, kind: notices.NoticeKind, code: str, version: int, since
         version=version,
         since=spoken.date(since) if since else "",
         privacy=config.privacy,
-        controller=config.privacy.controller or config.site.publisher,
-        address=config.site.postal_address,
+        controller=_apart(config.privacy.controller or config.site.publisher),
+        address=_apart(config.site.postal_address),
         contact=config.site.contact_address,
         relay=config.privacy.relay_operator or ("" if host in LOOPBACK else host),
         counting=_counting(config),
@@ -138,6 +138,11 @@ def _text(pages: Pages, kind: notices.NoticeKind, code: str, version: int, since
         hours=config.signup.confirm_hours,
         session_hours=config.web.session_hours,
     )
+
+
+def _apart(name: str) -> Markup:
+    """A name within a sentence that may run the other way; nothing stays nothing."""
+    return Markup("<bdi>{}</bdi>").format(name) if name else Markup()
 
 
 def _counting(config: Config) -> str:

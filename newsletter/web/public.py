@@ -92,7 +92,7 @@ def _coming_in(router: APIRouter, pages: Pages) -> None:
     def look(token: str) -> Response:
         with pages.database.snapshot() as session:
             found = subscribers.look_up(session, pages.keys, token, pages.clock())
-        paper = pages.named(found.newsletter)
+        paper = consents.in_language(pages.named(found.newsletter), found.language)
         if found.already:
             return pages.page("confirmed", headers=TOKEN_PAGE, newsletter=paper)
         return pages.page("confirm", headers=TOKEN_PAGE, newsletter=paper, token=token, wording=found.wording)
