@@ -25,7 +25,6 @@ from tests.builders import SITE
 from tests.conftest import missing
 from tests.web.house import ON_SQLITE, Clock, House, make_pages
 
-pytestmark = ON_SQLITE
 ARGUMENTS: Final = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 LANGUAGES: Final = ("en", "ar", "ja")
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
@@ -101,6 +100,7 @@ def _wide(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_no_page_has_a_finding_or_is_wider_than_its_window(
@@ -134,6 +134,7 @@ def _fill_in(page: Page, served: Served, code: str, address: str) -> None:
     page.wait_for_load_state()
 
 
+@ON_SQLITE
 def test_public_pages_keep_nothing_in_the_browser_and_ask_nobody_else(served: Served, browser: Browser) -> None:
     context = browser.new_context()
     page = context.new_page()
@@ -149,6 +150,7 @@ def test_public_pages_keep_nothing_in_the_browser_and_ask_nobody_else(served: Se
     context.close()
 
 
+@ON_SQLITE
 def test_the_whole_way_goes_by_keyboard(served: Served, browser: Browser) -> None:
     page = browser.new_page()
     page.goto(f"{served.base}/?lang=ar")
@@ -170,6 +172,7 @@ def test_the_whole_way_goes_by_keyboard(served: Served, browser: Browser) -> Non
     page.close()
 
 
+@ON_SQLITE
 def test_a_document_prints_black_on_white_without_its_navigation(served: Served, browser: Browser) -> None:
     page = browser.new_page(color_scheme="dark")
     page.goto(f"{served.base}/privacy")
