@@ -3,18 +3,19 @@
 Only `cli` calls `load`; a room receives its own section. Unknown keys are errors that name the nearest known one.
 """
 
-import difflib
+import re
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from newsletter import typed
 from newsletter.errors import ConfigError
+from newsletter.typed import Text
 
 ENVIRONMENT_PREFIX: Final = "WORLD_BRIEF_"
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -107,6 +108,25 @@ class Signup:
     letters_per_day: int = 1
     posts_per_hour: int = 20
     links_per_day: int = 3
+    embed_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """What the privacy policy has to name (GDPR article 13), and how long what is kept of people is kept.
+
+    An empty controller is `site.publisher`.
+    """
+
+    controller: str = ""
+    dpo_address: str = ""
+    authority: str = ""
+    hosting_country: str = ""
+    relay_operator: str = ""
+    proof_months: int = 36
+    idle_months: int = 24
+    journal_days: int = 400
+    keyring_backup_days: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,16 +134,6 @@ class Alerts:
     """Who is told when an edition cannot go out."""
 
     mail_to: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Privacy:
-    """How long what is kept of people is kept."""
-
-    proof_months: int = 36
-    idle_months: int = 24
-    journal_days: int = 400
-    keyring_backup_days: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +250,10 @@ _POSITIVE: Final = frozenset(
 )
 
 
+# It becomes part of a header, so nothing else may.
+_ORIGIN: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+
+
 def load(path: Path, environ: Mapping[str, str]) -> Config:
     """Read the file at `path` with the overrides of `environ`.
 
@@ -253,7 +267,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(path, "", str(error)) from error
     _overlay(table, environ)
-    config = typing.cast("Config", _section(Config, table, path, "", hidden=("path", "home")))
+    config = typing.cast("Config", typed.section(Config, table, path, "", hidden=("path", "home")))
     named = {key: replace(one, key=key, template=one.template or key) for key, one in config.newsletters.items()}
     url = environ.get("WORLD_BRIEF_DATABASE_URL", config.database.url)
     config = replace(
@@ -280,90 +294,11 @@ def _overlay(table: dict[str, Any], environ: Mapping[str, str]) -> None:
             here = here.setdefault(known, {})
             if not isinstance(here, dict):
                 raise ConfigError("environment", variable, f"{parent} is a setting, not a section")
-        here[key] = _Text(text)
-
-
-class _Text(str):
-    """A value told by the environment, to be read as whatever its setting wants."""
-
-    __slots__ = ()
-
-
-def _section(cls: type[Any], table: object, file: Path, where: str, hidden: tuple[str, ...] = ("key",)) -> object:
-    if not isinstance(table, Mapping):
-        raise ConfigError(file, where, "must be a table")
-    hints = typing.get_type_hints(cls)
-    known = {f.name: f for f in fields(cls) if f.name not in hidden}
-    values: dict[str, object] = {}
-    for key, value in table.items():
-        name = f"{where}.{key}" if where else key
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            raise ConfigError(file, name, "unknown key" + (f"; did you mean `{near[0]}`?" if near else ""))
-        values[key] = _value(hints[key], value, file, name)
-    missing = [n for n, f in known.items() if n not in values and f.default is MISSING and f.default_factory is MISSING]
-    if missing:
-        raise ConfigError(file, f"{where}.{missing[0]}" if where else missing[0], "missing")
-    return cls(**values)
-
-
-def _value(kind: Any, value: object, file: Path, where: str) -> object:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if is_dataclass(kind):
-        return _section(typing.cast("type[Any]", kind), value, file, where)
-    if origin in {Mapping, typing.get_origin(Mapping[str, str])}:
-        if not isinstance(value, Mapping):
-            raise ConfigError(file, where, "must be a table of tables")
-        return {key: _value(arguments[1], one, file, f"{where}.{key}") for key, one in value.items()}
-    if origin is tuple:
-        if isinstance(value, _Text):
-            value = [_Text(word.strip()) for word in value.split(",") if word.strip()]
-        if not isinstance(value, list):
-            raise ConfigError(file, where, "must be a list")
-        return tuple(_value(arguments[0], one, file, f"{where}[{n}]") for n, one in enumerate(value))
-    if origin in {types.UnionType, typing.Union}:
-        return _value(arguments[0], value, file, where)
-    if origin is Literal:
-        if value not in arguments:
-            raise ConfigError(file, where, f"{value!r} is not one of {', '.join(map(str, arguments))}")
-        return str(value)
-    return _scalar(kind, value, file, where)
-
-
-def _scalar(kind: Any, value: object, file: Path, where: str) -> object:
-    try:
-        if isinstance(value, _Text):
-            if kind is bool:
-                return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
-            if kind in {int, float}:
-                return kind(value)
-            value = str(value)
-        if kind is time and isinstance(value, str):
-            return time.fromisoformat(value)
-        if kind is date and isinstance(value, str):
-            return date.fromisoformat(value)
-    except (ValueError, KeyError) as error:
-        raise ConfigError(file, where, f"{value!r} is no {_WORDS[kind]}") from error
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise ConfigError(file, where, f"{value!r} is no {_WORDS[kind]}")
-    return value
-
-
-_WORDS: Final = {
-    str: "text",
-    int: "whole number",
-    float: "number",
-    bool: "true or false",
-    time: 'time of day such as "05:30"',
-    date: 'date such as "2026-12-24"',
-}
+        here[key] = Text(text)
 
 
 def _check(config: Config) -> None:
-    if not config.site.base_url.startswith(("https://", "http://")):
-        raise ConfigError(config.path, "site.base_url", "must start with https:// (or http:// on this machine)")
+    _check_origins(config)
     _check_numbers(config)
     for key, one in config.newsletters.items():
         where = f"newsletters.{key}"
@@ -384,6 +319,16 @@ def _check(config: Config) -> None:
         for n, slot in enumerate(one.slots):
             if not 0 <= slot.least <= slot.most:
                 raise ConfigError(config.path, f"{where}.slots[{n}].least", "must not be more than `most`")
+
+
+def _check_origins(config: Config) -> None:
+    if not config.site.base_url.startswith(("https://", "http://")):
+        raise ConfigError(config.path, "site.base_url", "must start with https:// (or http:// on this machine)")
+    for origin in config.signup.embed_origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                config.path, "signup.embed_origins", f"{origin!r} is no origin such as https://example.org"
+            )
 
 
 def _check_numbers(config: Config) -> None:

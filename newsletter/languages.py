@@ -57,6 +57,10 @@ class Language:
         """The whole date, with its weekday."""
         return format_date(on, "full", locale=self.locale)
 
+    def country(self, code: str) -> str:
+        """The name of the country with this ISO 3166 code; the code itself where it has none."""
+        return str(self.locale.territories.get(code, code))
+
     def listed(self, words: Sequence[str]) -> str:
         """The words as a list within a sentence: "a, b, and c"."""
         return format_list(list(words), locale=self.locale)

@@ -43,6 +43,7 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
         ("[delivery]\nretry_minutes = []", "delivery.retry_minutes: must name at least one wait"),
         ("[delivery]\nchunk_size = 0", "delivery.chunk_size: must be more than 0"),
         ("[wire]\nmax_redirects = -1", "wire.max_redirects: must not be negative"),
+        ("[signup]\nembed_origins = ['https://a.org; x']", "signup.embed_origins: 'https://a.org; x' is no origin"),
         ("sources = 3", "sources: must be a table"),
         ("[site]\nbase_url = 'ftp://x'", "site.base_url: must start with https://"),
         ("[newsletters.other]\nname = 'Other'", "newsletters.other.sender_address: missing"),

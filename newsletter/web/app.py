@@ -19,7 +19,7 @@ from newsletter.editions import store
 from newsletter.errors import NewsletterError
 from newsletter.languages import mark
 from newsletter.vault import Vault
-from newsletter.web import archive, desk, mine, public, reads, wishes
+from newsletter.web import archive, desk, legal, mine, public, reads, wishes
 from newsletter.web.desk import NotLoggedIn
 from newsletter.web.pages import FAILED, HEADERS, SORRY, Pages
 from newsletter.web.visit import NotSignedIn
@@ -71,6 +71,7 @@ def application(pages: Pages) -> ASGIApp:
     )
     app.include_router(public.routes(pages))
     app.include_router(mine.routes(pages))
+    app.include_router(legal.routes(pages))
     app.include_router(archive.routes(pages))
     app.include_router(reads.routes(pages))
     app.include_router(desk.routes(pages))
@@ -145,6 +146,7 @@ def _sorry(app: FastAPI, pages: Pages) -> None:
 def serve(database: Database, config: Config, vault: Vault, clock: Callable[[], datetime]) -> None:
     """Serve until SIGINT or SIGTERM. Paths carry tokens, so there is no access log."""
     pages = Pages(config=config, database=database, vault=vault, clock=clock)
+    legal.publish(pages)
     uvicorn.run(
         application(pages),
         host=config.web.host,

@@ -117,8 +117,8 @@ def _rooms(router: APIRouter, pages: Pages) -> None:
         account, token = _who(pages, request)
         with pages.database.snapshot() as session:
             records = store.listing(session, limit=LISTED)
-        upcoming = _upcoming(pages, records)
-        return _page(pages, "desk_editions", account, token, records=records, upcoming=upcoming)
+        upcoming, origins = _upcoming(pages, records), pages.config.signup.embed_origins
+        return _page(pages, "desk_editions", account, token, records=records, upcoming=upcoming, origins=origins)
 
     @router.get("/privacy")
     def privacy(request: Request) -> Response:

@@ -1,7 +1,8 @@
-"""The readers' pages: sign-up, confirmation, preferences, unsubscribe, privacy and terms. A GET never writes."""
+"""The readers' pages: sign-up, confirmation, preferences, unsubscribe. A GET never writes."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -15,9 +16,9 @@ from newsletter.config import Newsletter
 from newsletter.delivery import correspondence
 from newsletter.errors import NewsletterError
 from newsletter.languages import mark
-from newsletter.web import consents
+from newsletter.web import consents, legal
 from newsletter.web.consents import Consent
-from newsletter.web.pages import HEADERS, PRIVATE, Pages, network
+from newsletter.web.pages import HEADERS, POLICY, PRIVATE, Pages, network
 from subscribers import (
     Address,
     Evidence,
@@ -31,18 +32,21 @@ from subscribers import (
 
 TOKEN_PAGE: Final = HEADERS | PRIVATE
 FORM_FIELDS: Final = 20
+# The pages a form stands on: our own, and the one that other sites show in a frame.
+FORMS: Final = ("signup", "embed")
 log = logging.getLogger("world_brief.web")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What the form posted. `trapped`: a field was filled that no person sees."""
+    """What the form posted. `trapped`: a field was filled that no person sees; `form`: the page it stood on."""
 
     address: str
     newsletter: str
     wording: str
     trapped: bool
     network: str
+    form: str
 
 
 def routes(pages: Pages) -> APIRouter:
@@ -59,6 +63,11 @@ def _coming_in(router: APIRouter, pages: Pages) -> None:
         paper = pages.newsletter(newsletter)
         return _form(pages, paper) if paper else pages.sorry(InvalidToken())
 
+    @router.get("/embed/{newsletter}")
+    def framed(newsletter: str) -> Response:
+        paper, origins = pages.newsletter(newsletter), pages.config.signup.embed_origins
+        return _framed(pages, paper, origins) if paper and origins else pages.sorry(InvalidToken())
+
     @router.post("/signup")
     def sign_up(
         request: Request,
@@ -67,9 +76,15 @@ def _coming_in(router: APIRouter, pages: Pages) -> None:
         newsletter: Annotated[str, Form(max_length=100)] = "",
         wording: Annotated[str, Form(max_length=64)] = "",
         leave_empty: Annotated[str, Form(max_length=1000)] = "",
+        form: str = "",
     ) -> Response:
         entry = Entry(
-            address=address, newsletter=newsletter, wording=wording, trapped=bool(leave_empty), network=network(request)
+            address=address,
+            newsletter=newsletter,
+            wording=wording,
+            trapped=bool(leave_empty),
+            network=network(request),
+            form=form if form in FORMS else FORMS[0],
         )
         return _sign_up(pages, entry, later)
 
@@ -77,7 +92,7 @@ def _coming_in(router: APIRouter, pages: Pages) -> None:
     def look(token: str) -> Response:
         with pages.database.snapshot() as session:
             found = subscribers.look_up(session, pages.keys, token, pages.clock())
-        paper = pages.named(found.newsletter)
+        paper = consents.in_language(pages.named(found.newsletter), found.language)
         if found.already:
             return pages.page("confirmed", headers=TOKEN_PAGE, newsletter=paper)
         return pages.page("confirm", headers=TOKEN_PAGE, newsletter=paper, token=token, wording=found.wording)
@@ -131,18 +146,22 @@ def _going_out(router: APIRouter, pages: Pages) -> None:
             readership.forget(session, mine.id)
         return _preferences(pages, token, saved=True)
 
-    @router.get("/privacy")
-    def privacy() -> Response:
-        return pages.page("privacy", hours=pages.config.signup.confirm_hours)
-
-    @router.get("/terms")
-    def terms() -> Response:
-        return pages.page("terms")
-
 
 def _form(pages: Pages, paper: Newsletter, status: int = 200, problem: str = "", address: str = "") -> Response:
     consent = consents.shown(paper, pages.config.site.publisher, pages.spoken(paper).code)
-    return pages.page("signup", status, newsletter=paper, consent=consent, problem=problem, address=address)
+    return pages.page(
+        "signup", status, newsletter=paper, consent=consent, problem=problem, address=address, form=FORMS[0]
+    )
+
+
+def _framed(pages: Pages, paper: Newsletter, origins: Sequence[str]) -> Response:
+    """The form alone, for the sites that may show it in a frame; what it answers opens in a tab of its own."""
+    consent = consents.shown(paper, pages.config.site.publisher, pages.spoken(paper).code)
+    policy = POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {' '.join(origins)}")
+    headers = HEADERS | {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "cross-origin"}
+    return pages.page(
+        "embed", headers=headers, newsletter=paper, consent=consent, problem="", address="", form=FORMS[1]
+    )
 
 
 def _sign_up(pages: Pages, entry: Entry, later: BackgroundTasks) -> Response:
@@ -166,11 +185,11 @@ def _sign_up(pages: Pages, entry: Entry, later: BackgroundTasks) -> Response:
         # Nothing is promised while the database cannot be had. The work itself follows the answer, so that neither
         # its result nor the time it takes tells anybody whether an address is known.
         if not entry.trapped:
-            later.add_task(_request, pages, paper, consent, address, entry.network)
+            later.add_task(_request, pages, paper, consent, address, entry)
     return pages.page("check", newsletter=paper, hours=pages.config.signup.confirm_hours)
 
 
-def _request(pages: Pages, paper: Newsletter, consent: Consent, address: Address, source: str) -> None:
+def _request(pages: Pages, paper: Newsletter, consent: Consent, address: Address, entry: Entry) -> None:
     """Keep the request and queue its letter in one transaction; whatever comes of it, the page is the same."""
     now = pages.clock()
     asked = SignUp(
@@ -178,14 +197,16 @@ def _request(pages: Pages, paper: Newsletter, consent: Consent, address: Address
         newsletter=paper.key,
         language=consent.language,
         wording=consent.text,
-        form=snapshot(pages, paper, consent),
-        source="form",
-        network=source,
+        form=snapshot(pages, paper, consent, entry.form),
+        source="form" if entry.form == FORMS[0] else "form in a frame of another site",
+        network=entry.network,
         confirm_hours=pages.config.signup.confirm_hours,
         letters_per_day=pages.config.signup.letters_per_day,
     )
     try:
         with pages.database.transaction() as session:
+            notice, terms = legal.in_force(session, pages, pages.spoken(paper).code)
+            asked = replace(asked, notice=notice, terms=terms)
             answer = subscribers.sign_up(session, pages.keys, asked, now)
             if isinstance(answer, Pending):
                 spoken = consents.in_language(paper, consent.language)
@@ -227,6 +248,6 @@ def _leave(pages: Pages, token: str, *, one_click: bool) -> Response:
     return pages.page("left", headers=TOKEN_PAGE, newsletter=pages.named(done.newsletter))
 
 
-def snapshot(pages: Pages, paper: Newsletter, consent: Consent) -> str:
+def snapshot(pages: Pages, paper: Newsletter, consent: Consent, form: str = FORMS[0]) -> str:
     """The form as it was shown, with nobody's entries: what proves that nothing in it was ticked beforehand."""
-    return pages.text("signup", newsletter=paper, consent=consent, problem="", address="")
+    return pages.text(form, newsletter=paper, consent=consent, problem="", address="", form=form)

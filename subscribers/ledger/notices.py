@@ -24,6 +24,7 @@ class NoticeKind(StrEnum):
     FORM = "form"
     PRIVACY = "privacy"
     TERMS = "terms"
+    COOKIES = "cookies"
 
 
 class NoticeRow(SQLModel, table=True):
@@ -31,7 +32,7 @@ class NoticeRow(SQLModel, table=True):
 
     __tablename__ = "consent_notice"
     __table_args__ = (
-        CheckConstraint("kind IN ('form', 'privacy', 'terms')", name=conv("ck_consent_notice_kind")),
+        CheckConstraint("kind IN ('form', 'privacy', 'terms', 'cookies')", name=conv("ck_consent_notice_kind")),
         Index("ix_consent_notice_kind", "kind", "language"),
     )
 

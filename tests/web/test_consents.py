@@ -85,6 +85,9 @@ def test_what_was_read_is_what_is_kept_and_the_letter_speaks_it_too(house: House
     assert f'lang="{code}"' in letter.html
     assert spoken.say("Confirm subscription") in letter.html
     assert spoken.say("Confirm subscription") in letter.text
+    asked_again = house.client.get(f"/confirm/{asked.token}").text
+    assert f'<html lang="{code}" dir="{spoken.direction}">' in asked_again
+    assert f'action="/confirm/{asked.token}?lang={code}"' in asked_again
 
 
 @ON_SQLITE

@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("effective_on", sa.String(length=10), nullable=False),
         sa.Column("requires_reconsent", sa.Boolean(), nullable=False),
         sa.Column("previous", sa.String(length=64), nullable=True),
-        sa.CheckConstraint("kind IN ('form', 'privacy', 'terms')", name=op.f("ck_consent_notice_kind")),
+        sa.CheckConstraint("kind IN ('form', 'privacy', 'terms', 'cookies')", name=op.f("ck_consent_notice_kind")),
         sa.ForeignKeyConstraint(["previous"], ["consent_notice.digest"], name="fk_consent_notice_previous"),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_consent_notice")),
     )
