@@ -49,6 +49,7 @@ from subscribers.opt_out import (
     suppress,
     unsubscribe,
     unsubscribe_address,
+    unsubscribe_all,
 )
 from subscribers.registry import EndReason, State, Subscription
 from subscribers.requests import RequestState, prune
@@ -137,5 +138,6 @@ __all__ = [
     "undo",
     "unsubscribe",
     "unsubscribe_address",
+    "unsubscribe_all",
     "verify",
 ]

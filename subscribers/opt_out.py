@@ -1,6 +1,6 @@
 """Going out: always allowed, at once, idempotent, and never undone except by a fresh confirmation of the holder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -85,17 +85,36 @@ def unsubscribe(session: Session, keys: Keys, token: str, now: datetime, method:
 
     `method` is how it was asked, such as "RFC 8058 POST" or "unsubscribe button".
     """
-    public_id = keys.read_token(Purpose.LEAVE, token)
-    consent.lock(session)
-    mine = registry.subscription(session, public_id)
-    if mine is None:
+    done = unsubscribe_all(session, keys, {token: method}, now)
+    if token not in done:
         raise InvalidToken
-    ending = _Ending(
-        kind=Kind.WITHDRAWN, reason=EndReason.WITHDRAWN, actor=Actor.SUBJECT, evidence=Evidence(method=method)
-    )
-    ended = _end(session, keys, [mine], ending, now)
-    requests.close(session, mine.fingerprint, [mine.newsletter])
-    return Unsubscribed(newsletter=mine.newsletter, already=not ended)
+    return done[token]
+
+
+def unsubscribe_all(session: Session, keys: Keys, asked: Mapping[str, str], now: datetime) -> dict[str, Unsubscribed]:
+    """`unsubscribe` for many tokens, each with its method, under one lock and with one write.
+
+    What is no token, or names nobody, is left out of the answer and troubles no other.
+    """
+    genuine = {token: public_id for token in asked if (public_id := _read(keys, token))}
+    consent.lock(session)
+    known = registry.subscriptions(session, set(genuine.values())) if genuine else {}
+    methods = {genuine[token]: method for token, method in asked.items() if genuine.get(token) in known}
+    mine = [known[public_id] for public_id in methods]
+    keys.fetch({one.subject for one in mine})
+    ended: set[int] = set()
+    for method in set(methods.values()):
+        ending = _Ending(
+            kind=Kind.WITHDRAWN, reason=EndReason.WITHDRAWN, actor=Actor.SUBJECT, evidence=Evidence(method=method)
+        )
+        leaving = [one for one in mine if methods[one.public_id] == method]
+        ended |= {one.id for one in _end(session, keys, leaving, ending, now)}
+    requests.close_all(session, {(one.fingerprint, one.newsletter) for one in mine})
+    return {
+        token: Unsubscribed(newsletter=known[public_id].newsletter, already=known[public_id].id not in ended)
+        for token, public_id in genuine.items()
+        if public_id in known
+    }
 
 
 def unsubscribe_address(
@@ -116,7 +135,7 @@ def unsubscribe_address(
         evidence=evidence,
     )
     requests.close(session, fingerprint, None if newsletter is None else [newsletter])
-    return _end(session, keys, mine, ending, now)
+    return len(_end(session, keys, mine, ending, now))
 
 
 def suppress(session: Session, keys: Keys, address: Address, reason: SuppressionReason, by: str, now: datetime) -> int:
@@ -129,7 +148,7 @@ def suppress(session: Session, keys: Keys, address: Address, reason: Suppression
     registry.add_suppression(session, fingerprint, reason.value, by, now)
     requests.close(session, fingerprint)
     ending = _Ending(kind=kind, reason=end_reason, actor=actor, evidence=evidence)
-    return _end(session, keys, registry.subscriptions_of(session, [fingerprint]), ending, now)
+    return len(_end(session, keys, registry.subscriptions_of(session, [fingerprint]), ending, now))
 
 
 def pause(session: Session, keys: Keys, token: str, until: datetime, now: datetime) -> Paused:
@@ -187,7 +206,17 @@ def _record(session: Session, keys: Keys, mine: Subscription, kind: Kind, eviden
     consent.append(session, keys, [event], now)
 
 
-def _end(session: Session, keys: Keys, subscriptions: Sequence[Subscription], ending: _Ending, now: datetime) -> int:
+def _read(keys: Keys, token: str) -> bytes | None:
+    try:
+        return keys.read_token(Purpose.LEAVE, token)
+    except InvalidToken:
+        return None
+
+
+def _end(
+    session: Session, keys: Keys, subscriptions: Sequence[Subscription], ending: _Ending, now: datetime
+) -> list[Subscription]:
+    """End those that run, and return them."""
     # What an undone import left may come back by a better file, unless its holder leaves meanwhile.
     running = [one for one in subscriptions if one.state is not State.ENDED or one.ended_reason is EndReason.UNDONE]
     events = [
@@ -203,6 +232,5 @@ def _end(session: Session, keys: Keys, subscriptions: Sequence[Subscription], en
         for one in running
     ]
     consent.append(session, keys, events, now)
-    for one in running:
-        registry.end(session, one.id, ending.reason, now)
-    return len(running)
+    registry.end_all(session, {one.id: ending.reason for one in running}, now)
+    return running

@@ -1,6 +1,6 @@
 """Sign-up requests: what anybody may cause by typing an address. A table apart, which never touches a subscription."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -185,6 +185,17 @@ def close(session: Session, fingerprint: bytes, newsletters: Iterable[str] | Non
     if newsletters is not None:
         statement = statement.where(_REQUESTS.c.newsletter.in_(list(newsletters)))
     session.connection().execute(statement.values(state=RequestState.WITHDRAWN.value))
+
+
+def close_all(session: Session, pairs: Collection[tuple[bytes, str]]) -> None:
+    """`close` for many addresses, each for one newsletter; most have no pending request, which one look tells."""
+    wanted = select(_REQUESTS.c.fingerprint, _REQUESTS.c.newsletter).where(
+        _REQUESTS.c.fingerprint.in_([fingerprint for fingerprint, _ in pairs]),
+        _REQUESTS.c.state == RequestState.PENDING.value,
+    )
+    pending = {(bytes(mark), str(newsletter)) for mark, newsletter in session.connection().execute(wanted)}
+    for fingerprint, newsletter in pending.intersection(pairs):
+        close(session, fingerprint, [newsletter])
 
 
 def prune(session: Session, now: datetime) -> int:

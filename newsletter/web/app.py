@@ -20,6 +20,7 @@ from newsletter.errors import NewsletterError
 from newsletter.vault import Vault
 from newsletter.web import archive, desk, public
 from newsletter.web.desk import NotLoggedIn
+from newsletter.web.one_click import OneClick
 from newsletter.web.pages import HEADERS, SORRY, Pages
 from subscribers import InvalidToken, SubscribersError
 
@@ -70,7 +71,7 @@ def application(pages: Pages) -> ASGIApp:
     app.include_router(desk.routes(pages))
     _house(app, pages)
     _sorry(app, pages)
-    return Manners(app)
+    return OneClick(Manners(app), pages.leavings)
 
 
 def _house(app: FastAPI, pages: Pages) -> None:

@@ -31,6 +31,7 @@ from newsletter.errors import (
 )
 from newsletter.rendering.template import TEMPLATES
 from newsletter.vault import Vault
+from newsletter.web.clerk import Leavings
 from subscribers import ExpiredToken, InvalidAddress, InvalidToken, NotSubscribed
 
 # Nothing but our own style sheet and pictures, and forms that go nowhere else.
@@ -111,6 +112,11 @@ class Pages:
     def keys(self) -> subscribers.Keys:
         """The subscribers' keys."""
         return self.vault.keys
+
+    @cached_property
+    def leavings(self) -> Leavings:
+        """Who ends subscriptions."""
+        return Leavings(self.database, self.keys, self.clock)
 
     @cached_property
     def form_key(self) -> bytes:

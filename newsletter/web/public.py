@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, BackgroundTasks, Form, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 
 import subscribers
@@ -101,7 +100,14 @@ def _going_out(router: APIRouter, pages: Pages) -> None:
         # RFC 8058: no cookie, no origin, no redirect; the form fields may come in either encoding.
         form = await request.form(max_fields=FORM_FIELDS, max_files=0)
         one_click = form.get("List-Unsubscribe") == "One-Click"
-        return await run_in_threadpool(_leave, pages, token, one_click=one_click)
+        method = "RFC 8058 POST" if one_click else "button on the unsubscribe page"
+        done = await pages.leavings.end(token, method)
+        if one_click:
+            # A mail program can do nothing about a token of nobody, and must learn nothing from it.
+            return PlainTextResponse("Unsubscribed.\n", headers=TOKEN_PAGE)
+        if done is None:
+            raise InvalidToken
+        return pages.page("left", headers=TOKEN_PAGE, newsletter=pages.named(done.newsletter))
 
     @router.get("/preferences/{token}")
     def preferences(token: str) -> Response:
@@ -198,21 +204,6 @@ def _preferences(pages: Pages, token: str, status: int = 200, *, saved: bool = F
         saved=saved,
         newsletter=pages.named(held.newsletter),
     )
-
-
-def _leave(pages: Pages, token: str, *, one_click: bool) -> Response:
-    method = "RFC 8058 POST" if one_click else "button on the unsubscribe page"
-    try:
-        with pages.database.transaction() as session:
-            done = subscribers.unsubscribe(session, pages.keys, token, pages.clock(), method)
-    except InvalidToken:
-        if not one_click:
-            raise
-        # A mail program can do nothing about it, and must learn nothing from it.
-        return PlainTextResponse("Unsubscribed.\n", headers=TOKEN_PAGE)
-    if one_click:
-        return PlainTextResponse("Unsubscribed.\n", headers=TOKEN_PAGE)
-    return pages.page("left", headers=TOKEN_PAGE, newsletter=pages.named(done.newsletter))
 
 
 def _wording(paper: Newsletter) -> str:
