@@ -25,6 +25,7 @@ from subscribers.keys import Keys
 from subscribers.ledger.consent import Recorded, lock
 from subscribers.ledger.evidence import Evidence, Kind
 from subscribers.ledger.triggers import ledger_triggers
+from subscribers.limits import counted, take
 from subscribers.opt_in import (
     Confirmed,
     Invitation,
@@ -32,19 +33,23 @@ from subscribers.opt_in import (
     Quiet,
     Requester,
     SignUp,
-    Silence,
+    Typed,
     confirm,
+    confirm_by_code,
     look_up,
     requester,
     sign_up,
+    ticket,
 )
 from subscribers.opt_out import (
     Paused,
     Preferences,
+    Refused,
     SuppressionReason,
     Unsubscribed,
     pause,
     preferences,
+    refuse,
     resume,
     suppress,
     unsubscribe,
@@ -52,7 +57,8 @@ from subscribers.opt_out import (
     unsubscribe_all,
 )
 from subscribers.registry import EndReason, State, Subscription
-from subscribers.requests import RequestState, prune
+from subscribers.requests import Held, RequestState, drop_held, held, prune, release
+from subscribers.restraint import Caps, Silence, alarm
 from subscribers.transfers.batches import Batch, Counts
 from subscribers.transfers.batches import listing as imports_made
 from subscribers.transfers.drafts import ImportJob, RefusedRow
@@ -72,6 +78,7 @@ __all__ = [
     "Batch",
     "Broken",
     "BrokenChain",
+    "Caps",
     "Confirmed",
     "Counts",
     "Dossier",
@@ -81,6 +88,7 @@ __all__ = [
     "Exclusion",
     "ExpiredToken",
     "Exported",
+    "Held",
     "ImportJob",
     "ImportRefused",
     "Imported",
@@ -97,6 +105,7 @@ __all__ = [
     "Quiet",
     "Recipient",
     "Recorded",
+    "Refused",
     "RefusedRow",
     "Rehearsal",
     "RequestState",
@@ -110,15 +119,21 @@ __all__ = [
     "Subscription",
     "SuppressionReason",
     "Taking",
+    "Typed",
     "UndoRefused",
     "Undone",
     "UnreadableSeal",
     "Unsubscribed",
     "Verdict",
+    "alarm",
     "audience",
     "confirm",
+    "confirm_by_code",
+    "counted",
     "csv_lines",
+    "drop_held",
     "export",
+    "held",
     "import_csv",
     "imports_made",
     "ledger_triggers",
@@ -129,12 +144,16 @@ __all__ = [
     "preferences",
     "prune",
     "recipients",
+    "refuse",
     "rehearse",
+    "release",
     "requester",
     "resume",
     "show",
     "sign_up",
     "suppress",
+    "take",
+    "ticket",
     "undo",
     "unsubscribe",
     "unsubscribe_address",

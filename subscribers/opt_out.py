@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests
+from subscribers import registry, requests, restraint
 from subscribers.addresses import Address
 from subscribers.errors import InvalidToken, NotSubscribed
 from subscribers.keys import Keys
@@ -43,6 +43,14 @@ _ENDS: Final = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsubscribed:
     """The subscription has ended; `already` when it had before."""
+
+    newsletter: str
+    already: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The request is closed; `already` when it was before."""
 
     newsletter: str
     already: bool
@@ -149,6 +157,40 @@ def suppress(session: Session, keys: Keys, address: Address, reason: Suppression
     requests.close(session, fingerprint)
     ending = _Ending(kind=kind, reason=end_reason, actor=actor, evidence=evidence)
     return len(_end(session, keys, registry.subscriptions_of(session, [fingerprint]), ending, now))
+
+
+def refuse(session: Session, keys: Keys, token: str, now: datetime, evidence: Evidence, *, block: bool) -> Refused:
+    """ "This wasn't me": close what the letter's link could confirm, end what it has confirmed. Raises InvalidToken.
+
+    With `block` nobody may ask this address for ninety days. Again is fine, and changes nothing.
+    """
+    public_id = keys.read_token(Purpose.CONFIRM, token)
+    consent.lock(session)
+    request = requests.by_public_id(session, public_id)
+    if request is None:
+        raise InvalidToken
+    already = request.state is requests.RequestState.WITHDRAWN
+    if request.state is requests.RequestState.CONFIRMED:
+        known = registry.subscriptions_of(session, [request.fingerprint])
+        ending = _Ending(kind=Kind.WITHDRAWN, reason=EndReason.WITHDRAWN, actor=Actor.SUBJECT, evidence=evidence)
+        mine = [one for one in known if one.newsletter == request.newsletter]
+        already = not _end(session, keys, mine, ending, now)
+    elif not already:
+        event = Event(
+            subject=request.subject,
+            newsletter=request.newsletter,
+            kind=Kind.REFUSED,
+            evidence=evidence,
+            wording=request.wording,
+            form=request.form,
+            refers_to=request.requested_by,
+        )
+        consent.append(session, keys, [event], now)
+        requests.move(session, request.id, requests.RequestState.WITHDRAWN)
+    requests.close(session, request.fingerprint, None if block else [request.newsletter])
+    if block:
+        restraint.block(session, keys, request.fingerprint, now)
+    return Refused(newsletter=request.newsletter, already=already)
 
 
 def pause(session: Session, keys: Keys, token: str, until: datetime, now: datetime) -> Paused:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import conv
 from sqlmodel import Field, Session, SQLModel
 
+from subscribers import limits
 from subscribers.instants import from_ms, to_ms
 from subscribers.ledger.consent import insert_new
 
@@ -40,6 +41,14 @@ class RequestState(StrEnum):
     CONFIRMED = "confirmed"
     SUPERSEDED = "superseded"
     WITHDRAWN = "withdrawn"
+
+
+class Hold(StrEnum):
+    """What became of a letter that the breaker kept back; a request that it did not concern has none of these."""
+
+    HELD = "held"
+    RELEASED = "released"
+    DROPPED = "dropped"
 
 
 _LIVE = text("state = 'pending'")
@@ -62,7 +71,6 @@ class SignupRequestRow(SQLModel, table=True):
             sqlite_where=_LIVE,
             postgresql_where=_LIVE,
         ),
-        Index("ix_signup_request_mailbox", "mailbox", "requested_at"),
         Index("ix_signup_request_requested_at", "requested_at"),
         {"sqlite_autoincrement": True},
     )
@@ -71,7 +79,6 @@ class SignupRequestRow(SQLModel, table=True):
     public_id: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
     subject: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
     fingerprint: bytes = Field(sa_column=Column(LargeBinary(33), nullable=False))
-    mailbox: bytes = Field(sa_column=Column(LargeBinary(33), nullable=False))
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     newsletter: str
     language: str
@@ -87,6 +94,7 @@ class SignupRequestRow(SQLModel, table=True):
     state: str
     requested_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    hold: str | None = None
 
 
 _REQUESTS: Final = SQLModel.metadata.tables["signup_request"]
@@ -99,13 +107,23 @@ class NewRequest:
     public_id: bytes
     subject: bytes
     fingerprint: bytes
-    mailbox: bytes
     sealed: bytes
     newsletter: str
     language: str
     wording: str
     form: str
     requested_by: int
+    expires_at: datetime
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A request whose letter waits for a person's word."""
+
+    id: int
+    newsletter: str
+    requested_at: datetime
     expires_at: datetime
 
 
@@ -134,7 +152,6 @@ def keep(session: Session, new: NewRequest, now: datetime) -> int | None:
         "public_id": new.public_id,
         "subject": new.subject,
         "fingerprint": new.fingerprint,
-        "mailbox": new.mailbox,
         "sealed": new.sealed,
         "newsletter": new.newsletter,
         "language": new.language,
@@ -144,6 +161,7 @@ def keep(session: Session, new: NewRequest, now: datetime) -> int | None:
         "state": RequestState.PENDING.value,
         "requested_at": to_ms(now),
         "expires_at": to_ms(new.expires_at),
+        "hold": Hold.HELD.value if new.held else None,
     }
     statement = insert_new(session, _REQUESTS).returning(_REQUESTS.c.id)
     found = session.connection().execute(statement, row).scalar_one_or_none()
@@ -166,10 +184,59 @@ def of_address(session: Session, fingerprint: bytes) -> list[Request]:
     return [_request(row) for row in session.connection().execute(wanted)]
 
 
-def letters_since(session: Session, mailbox: bytes, since: datetime) -> int:
-    """How many confirmation letters one mailbox was sent, over all its spellings and all newsletters."""
-    wanted = select(func.count()).where(_REQUESTS.c.mailbox == mailbox, _REQUESTS.c.requested_at > to_ms(since))
-    return int(session.connection().execute(wanted).scalar_one())
+def confirmed_of_last(session: Session, most: int, before: datetime) -> tuple[int, int]:
+    """Of the last requests whose letter was not held: how many there are, at most so many, and how many confirmed.
+
+    They begin anew after held ones were released or dropped: whoever decided that has seen those before.
+    """
+    decided = select(func.coalesce(func.max(_REQUESTS.c.id), 0)).where(
+        _REQUESTS.c.hold.in_([Hold.RELEASED.value, Hold.DROPPED.value])
+    )
+    wanted = (
+        select(_REQUESTS.c.state)
+        .where(
+            _REQUESTS.c.hold.is_(None),
+            _REQUESTS.c.requested_at <= to_ms(before),
+            _REQUESTS.c.id > decided.scalar_subquery(),
+        )
+        .order_by(_REQUESTS.c.id.desc())
+        .limit(most)
+    )
+    states = [str(one) for one in session.connection().execute(wanted).scalars()]
+    return len(states), states.count(RequestState.CONFIRMED.value)
+
+
+def held(session: Session, now: datetime) -> list[Held]:
+    """The requests whose letters are held and would still be of use, oldest first."""
+    wanted = (
+        select(_REQUESTS)
+        .where(
+            _REQUESTS.c.hold == Hold.HELD.value,
+            _REQUESTS.c.state == RequestState.PENDING.value,
+            _REQUESTS.c.expires_at > to_ms(now),
+        )
+        .order_by(_REQUESTS.c.id)
+    )
+    return [
+        Held(
+            id=int(row.id),
+            newsletter=str(row.newsletter),
+            requested_at=from_ms(row.requested_at),
+            expires_at=from_ms(row.expires_at),
+        )
+        for row in session.connection().execute(wanted)
+    ]
+
+
+def release(session: Session, request_id: int) -> None:
+    """Let the letter of a held request be sent; whoever calls this queues it."""
+    _settle(session, _REQUESTS.c.id == request_id, hold=Hold.RELEASED.value)
+
+
+def drop_held(session: Session) -> int:
+    """Close every held request, so that no letter is ever sent for it; returns how many."""
+    held_ones = (_REQUESTS.c.hold == Hold.HELD.value) & (_REQUESTS.c.state == RequestState.PENDING.value)
+    return _settle(session, held_ones, hold=Hold.DROPPED.value, state=RequestState.WITHDRAWN.value)
 
 
 def move(session: Session, request_id: int, state: RequestState) -> None:
@@ -201,12 +268,17 @@ def close_all(session: Session, pairs: Collection[tuple[bytes, str]]) -> None:
 def prune(session: Session, now: datetime) -> int:
     """Delete the requests made more than seven days ago whose link has expired; their ledger entries stay.
 
-    Returns how many.
+    Returns how many. What was counted about sign-ups is forgotten in its own time, too.
     """
+    limits.prune(session, now)
     statement = delete(_REQUESTS).where(
         _REQUESTS.c.requested_at < to_ms(now - KEPT), _REQUESTS.c.expires_at <= to_ms(now)
     )
     return int(session.connection().execute(statement).rowcount)
+
+
+def _settle(session: Session, where: ColumnElement[bool], **values: str) -> int:
+    return int(session.connection().execute(update(_REQUESTS).where(where).values(values)).rowcount)
 
 
 def _one(session: Session, where: ColumnElement[bool]) -> Request | None:
