@@ -213,7 +213,11 @@ class Keys:
     def ticket(self, what: bytes) -> str:
         """What a page carries for us and nobody can read: as long for everybody if `what` is."""
         nonce = self.chance(NONCE_BYTES)
-        return base64.urlsafe_b64encode(nonce + AESGCM(self._ticket).encrypt(nonce, what, None)).decode("ascii").rstrip("=")
+        return (
+            base64.urlsafe_b64encode(nonce + AESGCM(self._ticket).encrypt(nonce, what, None))
+            .decode("ascii")
+            .rstrip("=")
+        )
 
     def read_ticket(self, ticket: str) -> bytes:
         """What `ticket` was given; raises InvalidToken."""

@@ -184,6 +184,14 @@ def look_up(session: Session, keys: Keys, token: str, now: datetime) -> Invitati
     )
 
 
+def asked_for(session: Session, keys: Keys, token: str) -> str:
+    """The newsletter a confirmation letter was about, whatever has become of it; writes nothing. Raises InvalidToken."""
+    request = requests.by_public_id(session, keys.read_token(Purpose.CONFIRM, token))
+    if request is None:
+        raise InvalidToken
+    return request.newsletter
+
+
 def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: Evidence) -> Confirmed:
     """Make the subscription active by a `given` event; a second time changes nothing.
 

@@ -14,13 +14,14 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.config import Config
-from newsletter.delivery import correspondence, relay
+from newsletter.delivery import correspondence, relay, signups
 from newsletter.desk import accounts
 from newsletter.errors import NewsletterError
 from newsletter.rendering import template
 from newsletter.rendering.preflight.content import target_fault
 from newsletter.rendering.template import TEMPLATES
 from newsletter.scheduling import timetable
+from newsletter.web.door import Door
 
 FREE_BYTES: Final = 500_000_000
 
@@ -108,6 +109,17 @@ def _people(one: House) -> Iterator[Found]:
         yield Found(part="desk", state="warn", detail="nobody can log in; run `worldbrief account add NAME`")
 
 
+def _signups(one: House) -> Iterator[Found]:
+    now, settings = house.clock(), one.config.signup
+    with one.database.snapshot() as session:
+        reason = subscribers.alarm(session, signups.caps(settings), now)
+        held = len(subscribers.held(session, now))
+        door = Door(keys=one.vault.keys, settings=settings, proof_key=b"")
+        trapped = sum(door.trapped(session, now).values())
+    detail = f"{held} letters held{f', since {reason}' if reason else ''}; {trapped} programs trapped today"
+    yield Found(part="sign-ups", state="warn" if held or reason else "ok", detail=detail)
+
+
 def _relay(one: House) -> Iterator[Found]:
     async def greet() -> None:
         connection = await relay.connect(one.config.relay, one.vault.relay_password)
@@ -120,4 +132,4 @@ def _relay(one: House) -> Iterator[Found]:
         yield Found(part="relay", state="warn", detail="letters leave this machine in the clear; set relay.tls")
 
 
-CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _relay)
+CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _signups, _relay)

@@ -9,6 +9,7 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, JSONOption, NewsletterOption
 from newsletter.config import Newsletter
+from newsletter.delivery import signups
 from subscribers import Address, Evidence, ImportJob, SuppressionReason
 
 subscriber = typer.Typer(
@@ -79,6 +80,52 @@ def suppress(
     with house.opened() as one, one.database.transaction() as session:
         subscribers.suppress(session, one.vault.keys, Address.parse(address), reason, by, house.clock())
     house.say("suppressed")
+
+
+@subscriber.command()
+def invite(
+    address: AddressArgument,
+    reason: Annotated[str, typer.Option("--reason", help="How its holder asked, such as “by phone”.")],
+    newsletter: NewsletterOption = "",
+) -> None:
+    """Send the letter that asks an address to confirm, because its holder asked for it; the same limits hold."""
+    with house.opened() as one, one.database.transaction() as session:
+        request = signups.Request(
+            newsletter=one.newsletter(newsletter),
+            address=Address.parse(address),
+            source="desk",
+            method=f"asked by its holder: {reason}",
+        )
+        answer = signups.sign_up(session, one.vault.keys, one.config, request, house.clock())
+    if isinstance(answer, subscribers.Quiet):
+        house.say(f"worldbrief: no letter is sent: {answer.reason}")
+        raise typer.Exit(1)
+    house.say("the letter is held with others" if answer.held else "the letter is on its way")
+
+
+@subscriber.command()
+def held(
+    *,
+    release: Annotated[bool, typer.Option("--release", help="Let the letters go.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Close the requests; no letter is sent for them.")] = False,
+    as_json: JSONOption = False,
+) -> None:
+    """Show the confirmation letters that are held because of a surge, and why; let them go, or drop them."""
+    if release and drop:
+        raise typer.BadParameter("--release or --drop, not both")
+    now = house.clock()
+    with house.opened() as one, one.database.transaction() as session:
+        reason = subscribers.alarm(session, signups.caps(one.config.signup), now)
+        count = len(subscribers.held(session, now))
+        if release:
+            signups.release(session, one.config, now)
+        elif drop:
+            subscribers.drop_held(session)
+    done = "released" if release else "dropped" if drop else "held"
+    if as_json:
+        house.answer({done: count, "reason": reason})
+    else:
+        house.stdout.print(f"{count} letters {done}" + (f": {reason}" if reason else ""), markup=False)
 
 
 @consent.command()

@@ -20,7 +20,15 @@ from newsletter.rendering.proof import Proof, blank
 SENDER_ID: Final = "worldbrief"  # Feedback-ID wants 5 to 15 characters that never change.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _RETURN_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,62}")  # RFC 5321 4.5.3.1.1: 64 octets, of which `b+` takes two.
-_SPECIMEN: Final = {"address": "a.reader+brief@mail.example.org", "token": "t" * 60, "return": "r" * 40}
+_SPECIMEN: Final = {
+    "address": "a.reader+brief@mail.example.org",
+    "token": "t" * 60,
+    "return": "r" * 40,
+    "code": "ABCD2345",
+    "asked": "2026-11-23 05:30",
+    "network": "2001:db8:85a3::/48",
+}
+_MARK: Final = re.compile(r"[A-Za-z0-9:./-]+(?: [A-Za-z0-9:./-]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +38,16 @@ class Recipient:
     address: str = field(repr=False)
     token: str = field(repr=False)
     return_token: str
+    asked: "Asked | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What only a letter that asks for confirmation says: the code, when it was asked for, and from which network."""
+
+    code: str = field(repr=False)
+    at: datetime
+    network: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +104,24 @@ def address(stencil: Stencil, recipient: Recipient) -> Letter:
     to = mime.safe_address(recipient.address)
     if not _TOKEN.fullmatch(recipient.token) or not _RETURN_TOKEN.fullmatch(recipient.return_token):
         raise MessageError("token", "may hold only letters, digits, hyphens and underscores, and not too many")
-    message = stencil.form.fill({"address": to, "token": recipient.token, "return": recipient.return_token})
+    values = {"address": to, "token": recipient.token, "return": recipient.return_token}
+    message = stencil.form.fill(values | _marks(recipient.asked))
     domain = stencil.bounce_domain
     return Letter(
         envelope=Envelope(mail_from=f"b+{recipient.return_token}@{domain}" if domain else stencil.sender, rcpt_to=to),
         message=message,
         message_id=f"<{recipient.return_token}@{stencil.domain}>",
     )
+
+
+def _marks(asked: Asked | None) -> dict[str, str]:
+    if asked is None:
+        return {}
+    marks = {"code": asked.code, "asked": f"{asked.at:%Y-%m-%d %H:%M}", "network": asked.network or "unknown"}
+    for name, value in marks.items():
+        if not _MARK.fullmatch(value):
+            raise MessageError(name, "holds what no such mark is made of")
+    return marks
 
 
 def _boundary(proof: Proof) -> str:
@@ -121,7 +150,7 @@ def _headers(proof: Proof, date: datetime, values: Mapping[str, str]) -> tuple[H
     ]
     if proof.reply_to and proof.reply_to != proof.sender.address:
         headers.append(mime.mailbox("Reply-To", "", proof.reply_to))
-    headers += _edition_headers(proof, values["token"]) if proof.kind == "edition" else _letter_headers(proof)
+    headers += _edition_headers(proof, values["token"]) if proof.kind == "edition" else _letter_headers(proof, values)
     headers += [
         mime.plain("X-Auto-Response-Suppress", "OOF, AutoReply"),
         mime.plain("Content-Language", proof.language),
@@ -143,11 +172,21 @@ def _edition_headers(proof: Proof, token: str) -> list[Header]:
     ]
 
 
-def _letter_headers(proof: Proof) -> list[Header]:
+def _letter_headers(proof: Proof, values: Mapping[str, str]) -> list[Header]:
     # Asked for by one person and sent once (RFC 3834): no list's headers, since nobody is on the list yet.
-    return [
+    headers = [
         mime.plain("Feedback-ID", f"{_field(proof.newsletter)}:letter:{SENDER_ID}"),
         mime.plain("Auto-Submitted", "auto-generated"),
+    ]
+    if blank(proof.nonce, "code") not in proof.text:
+        return headers
+    # It asks for confirmation: receivers can tell what a form caused (draft-levine-mailbomb-header), and a mail
+    # program's own button cancels the request.
+    return [
+        *headers,
+        mime.plain("Form-Sub", f"v=1; ip={values['network']}"),
+        mime.plain("List-Unsubscribe", _link(f"{proof.site}/refuse/{values['token']}")),
+        mime.plain("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     ]
 
 

@@ -38,6 +38,7 @@ class Links:
     unsubscribe: str
     preferences: str
     confirm: str
+    refuse: str
     privacy: str
     terms: str
 

@@ -22,7 +22,7 @@ from newsletter.rendering.page import Links
 from newsletter.rendering.template import Template, clean, fill
 
 # Under which paths of the site a reader's token stands.
-TOKEN_PATHS: Final = ("u", "preferences", "confirm")
+TOKEN_PATHS: Final = ("u", "preferences", "confirm", "refuse")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +148,7 @@ class _Sheet:
             unsubscribe=f"{self.base}/u/{token}",
             preferences=f"{self.base}/preferences/{token}",
             confirm=f"{self.base}/confirm/{token}",
+            refuse=f"{self.base}/refuse/{token}",
             privacy=prose.address(self.site.privacy_url, self.base),
             terms=prose.address(self.site.terms_url, self.base),
         )
@@ -161,6 +162,7 @@ class _Sheet:
             "site": self.site,
             "links": self.links(on if isinstance(on, date) else None),
             "address": blank(self.nonce, "address"),
+            "marks": {name: blank(self.nonce, name) for name in ("code", "asked")},
         }
         filled = fill(template, {**names, **values})
         return Proof(

@@ -12,7 +12,7 @@ from typing import Final
 import subscribers
 from newsletter.config import Config, Newsletter
 from newsletter.database import Database
-from newsletter.delivery import correspondence, dispatch
+from newsletter.delivery import correspondence, dispatch, signups
 from newsletter.delivery.ledger import MailingId
 from newsletter.editions import store
 from newsletter.editions.edition import revise as revised
@@ -107,10 +107,20 @@ def tick(database: Database, config: Config, vault: Vault, now: datetime) -> lis
             one.on,
             one.detail,
         )
-    correspondence.alert(
-        [f"{one.newsletter} {one.on}: {one.detail}" for one in happened if one.what == "alert"], config, vault, now
-    )
+    lines = [f"{one.newsletter} {one.on}: {one.detail}" for one in happened if one.what == "alert"]
+    correspondence.alert(lines + _signups(database, config, vault, now), config, vault, now)
     return happened
+
+
+def _signups(database: Database, config: Config, vault: Vault, now: datetime) -> list[str]:
+    try:
+        lines = signups.warning(database, vault.keys, config, now)
+    except NewsletterError as error:
+        log.error("sign-ups: %s", error)  # noqa: TRY400 -- expected, and its one line says it all
+        return []
+    for line in lines:
+        log.error("%s", line)
+    return lines
 
 
 def _slots(newsletter: Newsletter, on: date) -> Slots:

@@ -18,7 +18,7 @@ from newsletter.database import Database
 from newsletter.editions import store
 from newsletter.errors import NewsletterError
 from newsletter.vault import Vault
-from newsletter.web import archive, desk, public
+from newsletter.web import archive, desk, joining, public
 from newsletter.web.desk import NotLoggedIn
 from newsletter.web.one_click import OneClick
 from newsletter.web.pages import HEADERS, SORRY, Pages
@@ -57,7 +57,7 @@ class Manners:
 
 
 def application(pages: Pages) -> ASGIApp:
-    """Every page of one installation. The schema pages are off: there is no public API yet."""
+    """Every page of one installation. The schema pages are off: the one public call of the API is in the README."""
     app = FastAPI(
         title="World Brief",
         docs_url=None,
@@ -66,6 +66,7 @@ def application(pages: Pages) -> ASGIApp:
         max_body_size=MAX_BODY_BYTES,
         form_limits={"max_fields": MAX_FIELDS, "max_files": 0},
     )
+    app.include_router(joining.routes(pages))
     app.include_router(public.routes(pages))
     app.include_router(archive.routes(pages))
     app.include_router(desk.routes(pages))
@@ -80,6 +81,11 @@ def _house(app: FastAPI, pages: Pages) -> None:
         keep = {"Cache-Control": "public, max-age=31536000, immutable"}
         return Response(pages.style, media_type="text/css", headers=keep)
 
+    @app.get(pages.script_name)
+    def script() -> Response:
+        keep = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(pages.script, media_type="text/javascript", headers=keep)
+
     @app.get("/healthz")
     def healthy() -> Response:
         with pages.database.snapshot() as session:
@@ -93,7 +99,9 @@ def _house(app: FastAPI, pages: Pages) -> None:
 
     @app.get("/robots.txt")
     def robots() -> Response:
-        return PlainTextResponse("User-agent: *\nDisallow: /desk/\nDisallow: /u/\nDisallow: /confirm/\n")
+        return PlainTextResponse(
+            "User-agent: *\nDisallow: /desk/\nDisallow: /u/\nDisallow: /confirm/\nDisallow: /refuse/\n"
+        )
 
 
 def _sorry(app: FastAPI, pages: Pages) -> None:
@@ -145,3 +153,4 @@ def serve(database: Database, config: Config, vault: Vault, clock: Callable[[], 
         forwarded_allow_ips=list(config.web.proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    pages.joinings.drain()
