@@ -41,7 +41,7 @@ class SignUp:
     network: str = ""
     method: str = "submit button"
     confirm_hours: int = 72
-    caps: Caps = Caps()
+    caps: Caps = field(default_factory=Caps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +185,7 @@ def look_up(session: Session, keys: Keys, token: str, now: datetime) -> Invitati
 
 
 def asked_for(session: Session, keys: Keys, token: str) -> str:
-    """The newsletter a confirmation letter was about, whatever has become of it; writes nothing. Raises InvalidToken."""
+    """The newsletter a letter asked to confirm, whatever has become of it; writes nothing. Raises InvalidToken."""
     request = requests.by_public_id(session, keys.read_token(Purpose.CONFIRM, token))
     if request is None:
         raise InvalidToken

@@ -160,7 +160,7 @@ def suppress(session: Session, keys: Keys, address: Address, reason: Suppression
 
 
 def refuse(session: Session, keys: Keys, token: str, now: datetime, evidence: Evidence, *, block: bool) -> Refused:
-    """ "This wasn't me": close what the letter's link could confirm, end what it has confirmed. Raises InvalidToken.
+    """Close what a letter's link could confirm, end what it has confirmed: “this wasn’t me”. Raises InvalidToken.
 
     With `block` nobody may ask this address for ninety days. Again is fine, and changes nothing.
     """

@@ -26,10 +26,32 @@ SAMPLE: Final = 200
 LEAST_CONFIRMED: Final = 0.1
 # Where so many strangers have a mailbox that many may sign up within one hour.
 PROVIDERS: Final = frozenset(
-    "gmail.com googlemail.com outlook.com hotmail.com live.com msn.com yahoo.com yahoo.co.jp ymail.com aol.com "
-    "icloud.com me.com mac.com proton.me protonmail.com gmx.de gmx.net gmx.at gmx.ch web.de t-online.de freenet.de "
-    "mail.ru yandex.ru yandex.com qq.com 163.com 126.com naver.com orange.fr free.fr laposte.net libero.it wp.pl "
-    "seznam.cz comcast.net fastmail.com zoho.com".split()
+    {
+        *(
+            "gmail.com",
+            "googlemail.com",
+            "outlook.com",
+            "hotmail.com",
+            "live.com",
+            "msn.com",
+            "yahoo.com",
+            "yahoo.co.jp",
+        ),
+        *("ymail.com", "aol.com", "icloud.com", "me.com", "mac.com", "proton.me", "protonmail.com", "fastmail.com"),
+        *("gmx.de", "gmx.net", "gmx.at", "gmx.ch", "web.de", "t-online.de", "freenet.de", "mail.ru", "yandex.ru"),
+        *(
+            "yandex.com",
+            "qq.com",
+            "163.com",
+            "126.com",
+            "naver.com",
+            "orange.fr",
+            "free.fr",
+            "laposte.net",
+            "libero.it",
+        ),
+        *("wp.pl", "seznam.cz", "comcast.net", "zoho.com"),
+    }
 )
 
 

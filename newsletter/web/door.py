@@ -102,8 +102,10 @@ class Door:
 
 
 def networks(host: str) -> tuple[str, str]:
-    """The network that counts as one caller, and the wider one that names nobody: of IPv4 the address and its /24, of
-    IPv6 the /64 and the /48."""
+    """The network that counts as one caller, and the wider one that names nobody.
+
+    Of IPv4 they are the address and its /24, of IPv6 the /64 and the /48.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

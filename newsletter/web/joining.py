@@ -1,4 +1,4 @@
-"""Coming in: the form and the JSON API, the code and the link that confirm, and "this wasn't me". A GET never writes."""
+"""Coming in: the form and the JSON API, the code and the link that confirm, "this wasn’t me". A GET never writes."""
 
 import hashlib
 import json

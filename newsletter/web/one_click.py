@@ -1,6 +1,6 @@
 """RFC 8058, by the shortest way: `POST /u/{token}` with exactly the standard's body. Everything else passes by.
 
-A large mailing brings these by the thousand within minutes, and what a router and a form parser cost then is most of it.
+A large mailing brings these by the thousand within minutes; most of what each costs is a router and a form parser.
 """
 
 from typing import Final

@@ -32,7 +32,7 @@ from newsletter.errors import (
 from newsletter.rendering.template import TEMPLATES
 from newsletter.vault import Vault
 from newsletter.web.clerk import Clerk, Leavings
-from newsletter.web.door import Door, networks
+from newsletter.web.door import HOUR, Door, networks
 from subscribers import ExpiredToken, InvalidAddress, InvalidToken, NotSubscribed
 
 # Nothing but our own style sheet and pictures, and forms that go nowhere else.
@@ -166,6 +166,11 @@ class Pages:
     def media(self) -> Path:
         """Where pictures are kept."""
         return self.config.home / "media"
+
+    def within(self, what: str, most_per_hour: int) -> bool:
+        """Count one more of something, and say whether it is within the hour's limit."""
+        with self.database.transaction() as session:
+            return subscribers.take(session, self.keys, what, self.clock(), HOUR, most_per_hour)
 
     def newsletter(self, key: str) -> Newsletter | None:
         """The newsletter with this key; the first one for an empty key."""

@@ -18,6 +18,8 @@ def routes(pages: Pages) -> APIRouter:
     """The public routes of one installation."""
     router = APIRouter()
     _going_out(router, pages)
+    _staying(router, pages)
+    _saying(router, pages)
     return router
 
 
@@ -44,6 +46,8 @@ def _going_out(router: APIRouter, pages: Pages) -> None:
             raise InvalidToken
         return pages.page("left", headers=TOKEN_PAGE, newsletter=pages.named(done.newsletter))
 
+
+def _staying(router: APIRouter, pages: Pages) -> None:
     @router.get("/preferences/{token}")
     def preferences(token: str) -> Response:
         return _preferences(pages, token)
@@ -61,6 +65,8 @@ def _going_out(router: APIRouter, pages: Pages) -> None:
             return _preferences(pages, token, 409)
         return _preferences(pages, token, saved=True)
 
+
+def _saying(router: APIRouter, pages: Pages) -> None:
     @router.get("/privacy")
     def privacy() -> Response:
         return pages.page("privacy", hours=pages.config.signup.confirm_hours)

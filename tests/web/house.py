@@ -72,6 +72,11 @@ class House:
         """Press the button of the page at `path`."""
         return self.client.post(path, data={"stamp": hidden(self.client.get(path).text, "stamp")} | fields)
 
+    def trapped(self) -> int:
+        """How many posts fell into a trap today."""
+        with self.database.snapshot() as session:
+            return sum(self.pages.door.trapped(session, self.clock.now).values())
+
     def settle(self) -> None:
         """Wait for the work behind the answers."""
         assert self.pages.joinings.drain(30)
@@ -169,6 +174,10 @@ class House:
         if 'name="digest"' in page:
             posted["digest"] = page.split('name="digest" value="')[1].split('"')[0]
         return self.client.post(f"/desk/world-brief/{on}/{action}", data=posted | fields, headers=OURS)
+
+    def people(self) -> dict[str, list[str]]:
+        """Everything that is stored but for counts, which every post changes."""
+        return {name: rows for name, rows in self.rows().items() if name != "signup_count"}
 
     def rows(self) -> dict[str, list[str]]:
         """Everything that is stored."""

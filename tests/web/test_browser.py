@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -56,6 +57,7 @@ def served(database: Database, tmp_path: Path, clock: Clock) -> Iterator[tuple[H
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield house, f"http://127.0.0.1:{port}"
+    pages.joinings.drain()
     server.should_exit = True
     thread.join(timeout=10)
 
@@ -87,12 +89,14 @@ def test_a_person_signs_up_confirms_pauses_and_leaves(served: tuple[House, str],
     page.goto(base)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    house.clock.now += timedelta(seconds=5)
     page.get_by_label("Your email address").fill(READER)
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Check your inbox").wait_for()
     token = _await_letter(house)
     page.goto(f"{base}/confirm/{token}")
     assert house.readers() == 0
+    assert house.trapped() == 0
     page.get_by_role("button", name="Confirm").click()
     page.get_by_role("heading", name="Signed Up").wait_for()
     leaving = house.leave_token()
@@ -116,7 +120,8 @@ def test_a_robot_that_opens_every_link_changes_nothing(served: tuple[House, str]
     house.client.post("/signup", data=house.form("pending@reader.test"))
     links = re.findall(r'href="([^"]+)"', house.client.get("/archive/world-brief/2026-11-23").text)
     ours = {urlsplit(link).path for link in links if link.startswith(SITE) and "/2026/" not in link} | {"/archive/"}
-    ours |= {f"/u/{leaving}", f"/preferences/{leaving}", f"/confirm/{house.confirm_token()}"}
+    asked = house.confirm_token()
+    ours |= {f"/u/{leaving}", f"/preferences/{leaving}", f"/confirm/{asked}", f"/refuse/{asked}"}
     assert record.approval is not None
     kept = house.rows()
     for path in sorted(ours):
