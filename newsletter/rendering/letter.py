@@ -104,8 +104,11 @@ def address(stencil: Stencil, recipient: Recipient) -> Letter:
     to = mime.safe_address(recipient.address)
     if not _TOKEN.fullmatch(recipient.token) or not _RETURN_TOKEN.fullmatch(recipient.return_token):
         raise MessageError("token", "may hold only letters, digits, hyphens and underscores, and not too many")
-    values = {"address": to, "token": recipient.token, "return": recipient.return_token}
-    message = stencil.form.fill(values | _marks(recipient.asked))
+    values = {"address": to, "token": recipient.token, "return": recipient.return_token, **_marks(recipient.asked)}
+    try:
+        message = stencil.form.fill(values)
+    except KeyError as error:
+        raise MessageError(str(error.args[0]), "is not known of this recipient") from error
     domain = stencil.bounce_domain
     return Letter(
         envelope=Envelope(mail_from=f"b+{recipient.return_token}@{domain}" if domain else stencil.sender, rcpt_to=to),
