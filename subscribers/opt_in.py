@@ -105,6 +105,10 @@ def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pend
     """Keep a request and its `requested` event, and say whether a confirmation letter is due."""
     consent.lock(session)
     fingerprint = keys.fingerprint(wanted.address)
+    # First, and without another look: under attack nearly every request ends here.
+    too_many = restraint.silence(session, keys, wanted.address, wanted.caps, now)
+    if too_many is not None:
+        return Quiet(reason=too_many)
     earlier = requests.of_address(session, fingerprint)
     silence = _silence(session, keys, wanted, earlier, now)
     if silence is not None:
@@ -262,7 +266,7 @@ def _silence(session: Session, keys: Keys, wanted: SignUp, earlier: list[Request
         same = request.newsletter == wanted.newsletter and request.state is RequestState.PENDING
         if same and now - request.requested_at < restraint.DAY:
             return Silence.PENDING
-    return restraint.silence(session, keys, wanted.address, wanted.caps, now)
+    return None
 
 
 def _subject(session: Session, keys: Keys, fingerprint: bytes, earlier: list[Request], now: datetime) -> bytes:

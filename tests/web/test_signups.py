@@ -51,7 +51,7 @@ def _in_every_state(house: House) -> None:
 def test_s1_a_thousand_posts_for_one_address_by_every_way_are_one_letter(house: House) -> None:
     clients = [caller(house.pages, f"198.51.100.{n}") for n in range(20)]
     answers: set[str] = set()
-    for n in range(150):
+    for n in range(100):
         client = clients[n % 20]
         answers.add(_masked(client.post("/signup", data=house.form("victim@reader.test")).text))
         assert call(house, "victim@reader.test", client).status_code == 202
@@ -61,13 +61,14 @@ def test_s1_a_thousand_posts_for_one_address_by_every_way_are_one_letter(house: 
         newsletter=house.paper, address=Address.parse("victim@reader.test"), source="desk", method="asked by phone"
     )
     house.settle()
-    for _ in range(550):
+    for _ in range(700):
         with house.database.transaction() as session:
             signups.sign_up(session, house.pages.keys, house.pages.config, desk, house.clock.now)
     assert len(answers) == 1
     assert letters(house) == 1
 
 
+@ON_SQLITE
 def test_s1_ten_thousand_requests_are_one_letter_for_each_mailbox(house: House) -> None:
     mailboxes = [f"reader{n}@bombed{n % 7}.test" for n in range(40)]
     for n in range(100):
@@ -317,7 +318,8 @@ def test_s9_the_time_of_an_answer_tells_nothing_either(house: House) -> None:
 def test_s9_the_test_itself_finds_a_difference() -> None:
     chance = random.Random(1)
     a, b = ([chance.gauss(1 + shift, 0.2) for _ in range(200)] for shift in (0, 0.1))
-    assert _unlike(a, b) < 0.001 < 0.01 < _unlike(a[::2], a[1::2])
+    assert _unlike(a, b) < 0.001
+    assert _unlike(a[::2], a[1::2]) > 0.01
 
 
 @ON_SQLITE
