@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 
 import subscribers
 from newsletter.database import Database
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, Overloaded
 from subscribers import Keys, SubscribersError, Unsubscribed
 
 T = TypeVar("T")
@@ -102,13 +102,13 @@ class Leavings:
     async def end(self, token: str, method: str) -> Unsubscribed | None:
         """End the subscription a token names and return what was done; None when it names none.
 
-        When this returns a loss of power cannot undo it. Raises what the database raises, and NewsletterError when too
-        many wait.
+        When this returns a loss of power cannot undo it. Raises what the database raises, and Overloaded when too many
+        wait.
         """
         loop = asyncio.get_running_loop()
         leaving = Leaving(token, method, loop, loop.create_future())
         if not self._clerk.put(leaving):
-            raise NewsletterError("too many are leaving at once")
+            raise Overloaded("too many are leaving at once")
         return await leaving.answer
 
     def _settle(self, batch: Sequence[Leaving]) -> None:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 import subscribers
 from newsletter.config import Newsletter
 from newsletter.delivery import signups
-from newsletter.errors import NewsletterError
+from newsletter.errors import Overloaded
 from newsletter.web import proof_of_work, stamps
 from newsletter.web.door import Knock, Verdict, networks
 from newsletter.web.pages import HEADERS, PRIVATE, SCRIPTED, Pages
@@ -213,7 +213,7 @@ def _later(pages: Pages, paper: Newsletter, address: Address, entry: Entry) -> N
         newsletter=paper, address=address, form=form, source=source, method=method, network=network
     )
     if not pages.joinings.put(request):
-        raise NewsletterError("too many are signing up at once")
+        raise Overloaded("too many are signing up at once")
 
 
 def _ask(pages: Pages, token: str, status: int = 200) -> Response:

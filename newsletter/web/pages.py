@@ -28,6 +28,7 @@ from newsletter.errors import (
     LedgerError,
     NewsletterError,
     NotReady,
+    Overloaded,
 )
 from newsletter.rendering.template import TEMPLATES
 from newsletter.vault import Vault
@@ -70,6 +71,7 @@ STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (LedgerError, 409),
     (AccountError, 403),
     (DatabaseError, 503),
+    (Overloaded, 503),
     (NewsletterError, 400),
     (subscribers.SubscribersError, 400),
 )
