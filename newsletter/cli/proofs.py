@@ -20,7 +20,7 @@ from newsletter.config import Newsletter
 from newsletter.delivery.witness import Witness
 from newsletter.errors import NewsletterError
 from newsletter.rendering import prose
-from newsletter.web import consents, public
+from newsletter.web import consents, joining
 from newsletter.web.pages import Pages
 from subscribers import Address, Issuer, Office, ReceiptRefused, Verifier, Weakness, lint
 
@@ -106,7 +106,7 @@ def _weak(one: House, pages: Pages, paper: Newsletter) -> list[Weakness]:
             wording=asked.text,
             language=asked.language,
             controller=site.publisher,
-            form=public.snapshot(pages, paper, asked),
+            form=joining.snapshot(pages, paper, asked),
             links=(site.privacy_url, site.terms_url),
         )
         found += lint.inspect(shown)
