@@ -106,7 +106,15 @@ class Signup:
 
     confirm_hours: int = 72
     letters_per_day: int = 1
-    posts_per_hour: int = 20
+    letters_per_month: int = 3
+    letters_per_domain: int = 10
+    letters_per_provider: int = 100
+    letters_per_hour: int = 60
+    posts_per_hour: int = 5
+    posts_per_day: int = 20
+    network_posts_per_hour: int = 30
+    unproved_posts_per_hour: int = 1
+    proof_cost: int = 50_000
     links_per_day: int = 3
     embed_origins: tuple[str, ...] = ()
 
@@ -244,8 +252,9 @@ _POSITIVE: Final = frozenset(
         *("relay.connections", "relay.messages_per_connection", "relay.connect_timeout_seconds"),
         *("relay.command_timeout_seconds", "relay.dot_timeout_seconds"),
         *("delivery.chunk_size", "delivery.lease_seconds", "delivery.poll_seconds"),
-        *("wire.timeout_seconds", "wire.pull_minutes", "signup.confirm_hours", "web.session_hours"),
-        *("privacy.proof_months", "privacy.idle_months", "privacy.journal_days", "privacy.keyring_backup_days"),
+        *("wire.timeout_seconds", "wire.pull_minutes", "signup.confirm_hours", "signup.proof_cost"),
+        *("web.session_hours", "privacy.proof_months", "privacy.idle_months", "privacy.journal_days"),
+        "privacy.keyring_backup_days",
     }
 )
 

@@ -7,6 +7,7 @@ since a deferred one that reads and then writes either fails or, under the drive
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -62,7 +63,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, busy_timeout_seconds: float = 10.0, durable: bool = False) -> None:
-        self.url = url
+        self.url, self._patience = url, busy_timeout_seconds
         self.before_commit: Callable[[Session], None] = lambda _session: None
         self.engine = _engine(url, busy_timeout_seconds, "FULL" if durable else "NORMAL")
 
@@ -108,7 +109,14 @@ class Database:
             if self.dialect == "sqlite":
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    @cached_property
+    def durable(self) -> "Database":
+        """The same database, but SQLite waits for the disk at every commit. Closed with this one."""
+        return Database(self.url, busy_timeout_seconds=self._patience, durable=True)
+
     def close(self) -> None:
+        if "durable" in self.__dict__:
+            self.durable.close()
         self.engine.dispose()
 
     def _alembic(self) -> alembic.config.Config:

@@ -3,6 +3,7 @@
 NewsletterError
 ├─ ConfigError(file, key, reason)        also ValueError; names the file and the key, never caught below cli
 ├─ DatabaseError(reason)                 locked, full, missing, from a newer version
+├─ Overloaded(reason)                    more waits than can be promised; the same again in a moment
 ├─ SecretError(file, reason)             a secret is missing, short or readable by others
 ├─ StoryError(item, reason)              also ValueError; one item cannot become a story
 ├─ FeedError(source, reason)             also ValueError; the whole source is no feed, or could not be had
@@ -46,6 +47,10 @@ class ConfigError(NewsletterError, ValueError):
 
 class DatabaseError(NewsletterError):
     """The database cannot be used."""
+
+
+class Overloaded(NewsletterError):
+    """More waits already than can be promised."""
 
 
 class SecretError(NewsletterError):

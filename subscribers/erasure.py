@@ -8,6 +8,7 @@ person back. It keeps nobody from signing up again by their own hand, unless the
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -15,13 +16,15 @@ from typing import Final
 from sqlalchemy import Column, Date, LargeBinary, delete, select
 from sqlmodel import Field, Session, SQLModel
 
-from subscribers import departures, grants, registry, requests, rights, suppressions
+from subscribers import departures, grants, limits, registry, requests, rights, suppressions
 from subscribers.addresses import Address
 from subscribers.departures import Departure
-from subscribers.errors import ErasureHeld
-from subscribers.keys import Keys
+from subscribers.errors import ErasureHeld, UnreadableSeal
+from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
+from subscribers.registry import Person
+from subscribers.requests import Request
 from subscribers.rights import Answering, Asking, Right
 from subscribers.states import EndReason, SuppressionReason
 
@@ -172,6 +175,7 @@ def _close(session: Session, keys: Keys, marks: Collection[bytes], closing: Clos
     subjects = tuple(sorted({one.subject for one in people} | {one.subject for one in asked}))
     if not subjects:
         return Erased()
+    limits.forget_letters(session, _mailboxes(keys, people, asked))
     close_ledger(session, keys, subjects, closing)
     gone = sorted({one.fingerprint for one in people} | {one.fingerprint for one in asked})
     departures.note(session, [Departure(mark, departures.ERASED, "", closing.reason, closing.now) for mark in gone])
@@ -185,3 +189,14 @@ def _close(session: Session, keys: Keys, marks: Collection[bytes], closing: Clos
         subscriptions=tuple(registry.remove(session, [one.id for one in people])),
         requests=tuple(one.id for one in asked),
     )
+
+
+def _mailboxes(keys: Keys, people: Sequence[Person], asked: Sequence[Request]) -> set[bytes]:
+    """By what letters to these people are counted; whose key is gone already has none that can be found."""
+    sealed = [(one.subject, Sealed.ADDRESS, one.sealed) for one in people]
+    sealed += [(one.subject, Sealed.REQUEST, one.sealed) for one in asked]
+    found = set()
+    for subject, kind, seal in sealed:
+        with suppress(UnreadableSeal):
+            found.add(keys.mailbox(Address.parse(keys.open(subject, kind, seal).decode())))
+    return found

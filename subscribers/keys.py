@@ -4,6 +4,7 @@ Neither root nor keyring is in the database, so a stolen one discloses no addres
 made from it. A retired root stays in `former` for as long as old letters may come back.
 """
 
+import base64
 import hmac
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from subscribers import tokens
 from subscribers.addresses import Address
-from subscribers.errors import UnreadableSeal
+from subscribers.errors import InvalidToken, UnreadableSeal
 from subscribers.keyring import Keyring, WrappedKey
 from subscribers.tokens import Purpose
 
@@ -28,6 +29,7 @@ ROOT_BYTES: Final = 32
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 SUBJECT_BYTES: Final = 16
+CODE_BYTES: Final = 5
 # The first byte of a seal, should another cipher ever take this one's place.
 FORMAT: Final = b"\x01"
 # Keys at hand, some 120 bytes each.
@@ -75,6 +77,7 @@ class Keys:
 
     __slots__ = (
         *("_at_hand", "_head", "_kek", "_mailbox", "_number", "_pepper", "_pepper_number", "_tokens", "chance", "ring"),
+        *("_code", "_counter", "_ticket"),
     )
 
     def __init__(
@@ -101,6 +104,8 @@ class Keys:
         self._pepper_number = min(roots)
         self._pepper = _derive(roots[self._pepper_number], "fingerprint/1")
         self._mailbox = _derive(roots[self._pepper_number], "mailbox/1")
+        self._counter, self._code = _derive(root, "ratelimit/1"), _derive(root, "code/1")
+        self._ticket = _derive(root, "ticket/1")
 
     def __repr__(self) -> str:
         return f"Keys(number={self._number})"
@@ -220,6 +225,31 @@ class Keys:
     def read_token(self, purpose: Purpose, token: str) -> bytes:
         """The public id of a genuine token; raises InvalidToken."""
         return tokens.read(self._tokens[purpose], purpose, token)
+
+    def counted(self, what: str) -> bytes:
+        """By what something is counted without saying what; with a new root counting begins anew."""
+        return hmac.digest(self._counter, what.encode(), "sha256")
+
+    def code(self, public_id: bytes) -> str:
+        """The eight characters (40 bits) that confirm a request where its form was posted."""
+        return base64.b32encode(hmac.digest(self._code, public_id, "sha256")[:CODE_BYTES]).decode("ascii")
+
+    def ticket(self, what: bytes) -> str:
+        """What a page carries for us and nobody can read: as long for everybody if `what` is."""
+        nonce = self.chance(NONCE_BYTES)
+        return (
+            base64.urlsafe_b64encode(nonce + AESGCM(self._ticket).encrypt(nonce, what, None))
+            .decode("ascii")
+            .rstrip("=")
+        )
+
+    def read_ticket(self, ticket: str) -> bytes:
+        """What `ticket` was given; raises InvalidToken."""
+        try:
+            raw = base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4))
+            return AESGCM(self._ticket).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], None)
+        except (ValueError, InvalidTag) as error:
+            raise InvalidToken from error
 
     def sign_head(self, statement: bytes) -> bytes:
         """The mark on the ledger's head, which nobody can make with the database alone."""

@@ -3,14 +3,15 @@
 What the caller shows after `sign_up` is the same page whatever it returns: nobody learns whether an address is known.
 """
 
+import hashlib
+import hmac
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests, states, suppressions
+from subscribers import limits, registry, requests, restraint, states, suppressions
 from subscribers.addresses import Address
 from subscribers.audience import Dropped
 from subscribers.errors import ExpiredToken, InvalidToken, UnreadableSeal
@@ -19,10 +20,13 @@ from subscribers.ledger import consent, notices
 from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
 from subscribers.registry import Newcomer, NewSubscription
 from subscribers.requests import NewRequest, Request
+from subscribers.restraint import Caps, Silence
 from subscribers.states import BY_THE_DESK, NONE, Change, RequestState, State
 from subscribers.tokens import ID_BYTES, Purpose
 
-DAY: Final = timedelta(hours=24)
+NAME_BYTES: Final = 16
+MOST_TRIES: Final = 5
+CODE_LIVES: Final = timedelta(hours=72)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,24 +47,16 @@ class SignUp:
     network: str = ""
     method: str = "submit button"
     confirm_hours: int = 72
-    letters_per_day: int = 1
+    caps: Caps = field(default_factory=Caps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A letter is due to this request."""
+    """A letter is due to this request; a `held` one waits until a person lets it go."""
 
     request_id: int
     expires_at: datetime
-
-
-class Silence(StrEnum):
-    """Why no letter is due."""
-
-    SUPPRESSED = "suppressed"
-    ACTIVE = "active"
-    PENDING = "pending"
-    DAILY_CAP = "daily cap"
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +68,23 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requester:
-    """Whom the confirmation letter goes to, with the token its link carries."""
+    """Whom the confirmation letter goes to, with the token its link carries and the code that does the same."""
 
     address: str = field(repr=False)
     token: str = field(repr=False)
+    code: str = field(repr=False)
+    requested_at: datetime
+    network: str
     newsletter: str
     language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """A code as somebody typed it, and the ticket of the page they typed it on."""
+
+    ticket: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +110,11 @@ class Confirmed:
 def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pending | Quiet:
     """Keep a request and its `requested` event, and say whether a confirmation letter is due."""
     consent.lock(session)
-    fingerprint, mailbox = keys.fingerprint(wanted.address), keys.mailbox(wanted.address)
+    fingerprint = keys.fingerprint(wanted.address)
+    # First, and without another look: under attack nearly every request ends here.
+    too_many = restraint.silence(session, keys, wanted.address, wanted.caps, now)
+    if too_many is not None:
+        return Quiet(reason=too_many)
     earlier = requests.of_address(session, fingerprint)
     silence = _silence(session, keys, wanted, earlier, now)
     if silence is not None:
@@ -131,7 +142,6 @@ def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pend
         public_id=keys.chance(ID_BYTES),
         subject=subject,
         fingerprint=fingerprint,
-        mailbox=mailbox,
         sealed=keys.seal(subject, Sealed.REQUEST, wanted.address.text.encode()),
         newsletter=wanted.newsletter,
         language=wanted.language,
@@ -139,12 +149,14 @@ def sign_up(session: Session, keys: Keys, wanted: SignUp, now: datetime) -> Pend
         form=form,
         requested_by=seq,
         expires_at=expires_at,
+        held=bool(restraint.alarm(session, wanted.caps, now)),
     )
     request_id = requests.keep(session, new, now)
     if request_id is None:
         return Quiet(reason=Silence.PENDING)
     suppressions.note_letter(session, fingerprint, now)
-    return Pending(request_id=request_id, expires_at=expires_at)
+    limits.keep_letter(session, keys, wanted.address, now)
+    return Pending(request_id=request_id, expires_at=expires_at, held=new.held)
 
 
 def requester(session: Session, keys: Keys, request_id: int, now: datetime) -> Requester | Dropped:
@@ -165,6 +177,9 @@ def requester(session: Session, keys: Keys, request_id: int, now: datetime) -> R
     return Requester(
         address=address.text,
         token=keys.token(Purpose.CONFIRM, request.public_id),
+        code=keys.code(request.public_id),
+        requested_at=request.requested_at,
+        network=_network(session, keys, request),
         newsletter=request.newsletter,
         language=request.language,
     )
@@ -183,6 +198,14 @@ def look_up(session: Session, keys: Keys, token: str, now: datetime) -> Invitati
     )
 
 
+def asked_for(session: Session, keys: Keys, token: str) -> tuple[str, str]:
+    """The newsletter a letter asked to confirm and its language, whatever has become of it. Raises InvalidToken."""
+    request = requests.by_public_id(session, keys.read_token(Purpose.CONFIRM, token))
+    if request is None:
+        raise InvalidToken
+    return request.newsletter, request.language
+
+
 def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: Evidence) -> Confirmed:
     """Make the subscription active by a `given` event; a second time changes nothing.
 
@@ -193,7 +216,38 @@ def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: E
     """
     keys.read_token(Purpose.CONFIRM, token)
     consent.lock(session)
-    request, already = _usable(session, keys, token, now)
+    return _confirm(session, keys, _usable(session, keys, token, now), now, evidence)
+
+
+def ticket(keys: Keys, address: Address, newsletter: str) -> str:
+    """What the page after the form carries, so that a code typed there finds its request; the same length always."""
+    return keys.ticket(keys.fingerprint(address) + _named(newsletter))
+
+
+def confirm_by_code(session: Session, keys: Keys, given: Typed, now: datetime, evidence: Evidence) -> Confirmed | None:
+    """`confirm` by the code in the letter; None when it does not fit or was tried too often, whatever there is.
+
+    The caller keeps what was counted, so a wrong code is no error. The letter's link works all the same. Raises
+    InvalidToken for a ticket that is not ours.
+    """
+    sought = keys.read_ticket(given.ticket)
+    consent.lock(session)
+    fingerprint, newsletter = sought[:-NAME_BYTES], sought[-NAME_BYTES:]
+    mine = [one for one in requests.of_address(session, fingerprint) if _named(one.newsletter) == newsletter]
+    # Who has no request has a code as well, of nobody: both are counted and compared alike.
+    public_id = mine[-1].public_id if mine else fingerprint[:ID_BYTES]
+    within = limits.take(session, keys, f"code/{public_id.hex()}", now, CODE_LIVES, MOST_TRIES)
+    fits = hmac.compare_digest(keys.code(public_id).encode(), _as_code(given.code).encode())
+    if not (mine and within and fits):
+        return None
+    try:
+        return _confirm(session, keys, _standing(session, mine[-1], now), now, evidence)
+    except (InvalidToken, ExpiredToken):
+        return None
+
+
+def _confirm(session: Session, keys: Keys, found: tuple[Request, bool], now: datetime, evidence: Evidence) -> Confirmed:
+    request, already = found
     if already:
         return Confirmed(newsletter=request.newsletter, already=True)
     person = registry.people(session, [request.fingerprint]).get(request.fingerprint)
@@ -226,10 +280,8 @@ def _silence(session: Session, keys: Keys, wanted: SignUp, earlier: list[Request
             return Silence.ACTIVE
     for request in earlier:
         same = request.newsletter == wanted.newsletter and request.state is RequestState.PENDING
-        if same and now - request.requested_at < DAY:
+        if same and now - request.requested_at < restraint.DAY:
             return Silence.PENDING
-    if requests.letters_since(session, keys.mailbox(wanted.address), now - DAY) >= wanted.letters_per_day:
-        return Silence.DAILY_CAP
     return None
 
 
@@ -244,15 +296,19 @@ def _subject(session: Session, keys: Keys, fingerprint: bytes, earlier: list[Req
 def _usable(session: Session, keys: Keys, token: str, now: datetime) -> tuple[Request, bool]:
     """The request a token may still confirm, and whether it has been."""
     request = requests.by_public_id(session, keys.read_token(Purpose.CONFIRM, token))
-    if request is None or request.state is RequestState.WITHDRAWN:
+    if request is None:
         raise InvalidToken
-    if _is_barred(session, request):
+    return _standing(session, request, now)
+
+
+def _standing(session: Session, request: Request, now: datetime) -> tuple[Request, bool]:
+    if request.state in {RequestState.WITHDRAWN, RequestState.REFUSED} or _is_barred(session, request):
         raise InvalidToken
     if request.state is RequestState.CONFIRMED:
         if not _is_running(session, request):
             raise InvalidToken
         return request, True
-    if request.state is RequestState.SUPERSEDED or now >= request.expires_at:
+    if request.state in {RequestState.SUPERSEDED, RequestState.EXPIRED} or now >= request.expires_at:
         raise ExpiredToken(request.requested_at)
     return request, False
 
@@ -302,6 +358,20 @@ def _activate(session: Session, keys: Keys, request: Request, seq: int, now: dat
         subscriber_id = registry.add_people(session, keys, [newcomer], now)[request.fingerprint]
     new = NewSubscription(subscriber_id=subscriber_id, state=State.ACTIVE, authorised_by=seq)
     registry.add_subscriptions(session, keys, request.newsletter, [new], now)
+
+
+def _network(session: Session, keys: Keys, request: Request) -> str:
+    asked = consent.recorded(session, keys, [request.requested_by])[request.requested_by]
+    return dict(asked.evidence).get("network", "")
+
+
+def _named(newsletter: str) -> bytes:
+    return hashlib.sha256(newsletter.encode()).digest()[:NAME_BYTES]
+
+
+def _as_code(typed: str) -> str:
+    """What somebody typed as the alphabet of base32, which has no 0, 1 or 8."""
+    return "".join(typed.upper().split()).replace("-", "").translate(str.maketrans("018", "OIB"))
 
 
 def _address(keys: Keys, request: Request) -> Address:

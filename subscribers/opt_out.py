@@ -1,13 +1,13 @@
 """Going out: always allowed, at once, idempotent, and never undone except by a fresh confirmation of the holder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import departures, registry, requests, states, suppressions
+from subscribers import departures, registry, requests, restraint, states, suppressions
 from subscribers.addresses import Address
 from subscribers.departures import Departure
 from subscribers.errors import IllegalChange, InvalidToken, NotSubscribed
@@ -15,15 +15,24 @@ from subscribers.keys import Keys
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
 from subscribers.registry import Subscription
-from subscribers.states import BY_THE_DESK, SUPPRESSING, Change, EndReason, State, SuppressionReason
+from subscribers.states import BY_THE_DESK, SUPPRESSING, Change, EndReason, RequestState, State, SuppressionReason
 from subscribers.tokens import Purpose
 
 LONGEST_PAUSE: Final = timedelta(days=366)
+LEFT: Final = Change(Kind.WITHDRAWN, Actor.SUBJECT, EndReason.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsubscribed:
     """The subscription has ended; `already` when it had before."""
+
+    newsletter: str
+    already: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The request is closed; `already` when it was before."""
 
     newsletter: str
     already: bool
@@ -65,16 +74,34 @@ def unsubscribe(session: Session, keys: Keys, token: str, now: datetime, method:
 
     `method` is how it was asked, such as "RFC 8058 POST" or "unsubscribe button".
     """
-    public_id = keys.read_token(Purpose.LEAVE, token)
-    consent.lock(session)
-    mine = registry.subscription(session, public_id)
-    if mine is None:
+    done = unsubscribe_all(session, keys, {token: method}, now)
+    if token not in done:
         raise InvalidToken
-    left = Change(Kind.WITHDRAWN, Actor.SUBJECT, EndReason.WITHDRAWN)
-    ending = _Ending(change=left, evidence=Evidence(method=method))
-    ended = _end(session, keys, [mine], ending, now)
-    requests.close(session, [mine.fingerprint], [mine.newsletter])
-    return Unsubscribed(newsletter=mine.newsletter, already=not ended)
+    return done[token]
+
+
+def unsubscribe_all(session: Session, keys: Keys, asked: Mapping[str, str], now: datetime) -> dict[str, Unsubscribed]:
+    """`unsubscribe` for many tokens, each with its method, under one lock and with one write.
+
+    What is no token, or names nobody, is left out of the answer and troubles no other.
+    """
+    genuine = {token: public_id for token in asked if (public_id := _read(keys, token))}
+    consent.lock(session)
+    known = registry.subscriptions(session, set(genuine.values())) if genuine else {}
+    methods = {genuine[token]: method for token, method in asked.items() if genuine.get(token) in known}
+    mine = [known[public_id] for public_id in methods]
+    keys.fetch({one.subject for one in mine})
+    ended: set[int] = set()
+    for method in set(methods.values()):
+        ending = _Ending(change=LEFT, evidence=Evidence(method=method))
+        leaving = [one for one in mine if methods[one.public_id] == method]
+        ended |= {one.id for one in _end(session, keys, leaving, ending, now)}
+    requests.close_all(session, {(one.fingerprint, one.newsletter) for one in mine})
+    return {
+        token: Unsubscribed(newsletter=known[public_id].newsletter, already=known[public_id].id not in ended)
+        for token, public_id in genuine.items()
+        if public_id in known
+    }
 
 
 def unsubscribe_address(
@@ -91,7 +118,7 @@ def unsubscribe_address(
     left = Change(Kind.WITHDRAWN, Actor.DESK, EndReason.WITHDRAWN)
     ending = _Ending(change=left, evidence=evidence)
     requests.close(session, [fingerprint], None if newsletter is None else [newsletter])
-    return _end(session, keys, mine, ending, now)
+    return len(_end(session, keys, mine, ending, now))
 
 
 def suppress(session: Session, keys: Keys, address: Address, reason: SuppressionReason, by: str, now: datetime) -> int:
@@ -103,7 +130,43 @@ def suppress(session: Session, keys: Keys, address: Address, reason: Suppression
     departures.note(session, [Departure(fingerprint, departures.SUPPRESSED, "", reason.value, now)])
     requests.close(session, [fingerprint])
     ending = _Ending(change=SUPPRESSING[reason], evidence=evidence)
-    return _end(session, keys, registry.subscriptions_of(session, [fingerprint]), ending, now)
+    return len(_end(session, keys, registry.subscriptions_of(session, [fingerprint]), ending, now))
+
+
+def refuse(session: Session, keys: Keys, token: str, now: datetime, evidence: Evidence, *, block: bool) -> Refused:
+    """Close what a letter's link could confirm, end what it has confirmed: “this wasn’t me”. Raises InvalidToken.
+
+    With `block` nobody may ask this address for ninety days. Again is fine, and changes nothing.
+    """
+    public_id = keys.read_token(Purpose.CONFIRM, token)
+    consent.lock(session)
+    request = requests.by_public_id(session, public_id)
+    if request is None:
+        raise InvalidToken
+    # A newer letter's request is refused by an older one's link as well.
+    already = request.state not in {RequestState.PENDING, RequestState.SUPERSEDED}
+    if request.state is RequestState.CONFIRMED:
+        known = registry.subscriptions_of(session, [request.fingerprint])
+        ending = _Ending(change=LEFT, evidence=evidence)
+        mine = [one for one in known if one.newsletter == request.newsletter]
+        already = not _end(session, keys, mine, ending, now)
+    elif not already:
+        event = Event(
+            subject=request.subject,
+            newsletter=request.newsletter,
+            kind=Kind.REFUSED,
+            evidence=evidence,
+            wording=request.wording,
+            form=request.form,
+            refers_to=request.requested_by,
+        )
+        consent.append(session, keys, [event], now)
+        if request.state is RequestState.PENDING:
+            requests.move(session, request.id, states.request_after(request.state, Kind.REFUSED, Actor.SUBJECT))
+    requests.close(session, [request.fingerprint], None if block else [request.newsletter])
+    if block:
+        restraint.block(session, keys, request.fingerprint, now)
+    return Refused(newsletter=request.newsletter, already=already)
 
 
 def expire(session: Session, keys: Keys, newsletter: str, evidence: Evidence, now: datetime, limit: int = 500) -> int:
@@ -112,7 +175,7 @@ def expire(session: Session, keys: Keys, newsletter: str, evidence: Evidence, no
     mine = registry.running(session, newsletter, limit)
     keys.fetch({one.subject for one in mine})
     ending = _Ending(change=Change(Kind.EXPIRED, Actor.SYSTEM, EndReason.EXPIRED), evidence=evidence)
-    return _end(session, keys, mine, ending, now)
+    return len(_end(session, keys, mine, ending, now))
 
 
 def end_again(
@@ -121,9 +184,9 @@ def end_again(
     """End subscriptions whose end a restored database forgot."""
     known = {one.reason: one for one in SUPPRESSING.values()}
     known[EndReason.EXPIRED] = Change(Kind.EXPIRED, Actor.SYSTEM, EndReason.EXPIRED)
-    known[EndReason.WITHDRAWN] = Change(Kind.WITHDRAWN, Actor.SUBJECT, EndReason.WITHDRAWN)
+    known[EndReason.WITHDRAWN] = LEFT
     evidence = Evidence(method="restore journal", given_at=left_at)
-    return _end(session, keys, mine, _Ending(change=known[reason], evidence=evidence), now)
+    return len(_end(session, keys, mine, _Ending(change=known[reason], evidence=evidence), now))
 
 
 def unsuppress(
@@ -211,7 +274,17 @@ def _record(session: Session, keys: Keys, mine: Subscription, kind: Kind, eviden
     consent.append(session, keys, [event], now)
 
 
-def _end(session: Session, keys: Keys, subscriptions: Sequence[Subscription], ending: _Ending, now: datetime) -> int:
+def _read(keys: Keys, token: str) -> bytes | None:
+    try:
+        return keys.read_token(Purpose.LEAVE, token)
+    except InvalidToken:
+        return None
+
+
+def _end(
+    session: Session, keys: Keys, subscriptions: Sequence[Subscription], ending: _Ending, now: datetime
+) -> list[Subscription]:
+    """End those that run, and return them."""
     change = ending.change
     # Who has left already does not leave again, but a bounce becomes a withdrawal, and anything a complaint.
     leaving = [one for one in subscriptions if states.allows(one.place, change)]
@@ -234,4 +307,4 @@ def _end(session: Session, keys: Keys, subscriptions: Sequence[Subscription], en
     why = str(change.reason)
     gone = [Departure(one.fingerprint, departures.ENDED, one.newsletter, why, now) for one in leaving]
     departures.note(session, gone)
-    return len(leaving)
+    return leaving

@@ -206,6 +206,12 @@ def subscription(session: Session, public_id: bytes) -> Subscription | None:
     return None if row is None else _subscription(row)
 
 
+def subscriptions(session: Session, public_ids: Collection[bytes]) -> dict[bytes, Subscription]:
+    """The subscriptions many tokens name."""
+    wanted = _joined().where(SUBSCRIPTIONS.c.public_id.in_(list(public_ids)))
+    return {bytes(row.public_id): _subscription(row) for row in session.connection().execute(wanted)}
+
+
 def subscriptions_of(session: Session, fingerprints: Iterable[bytes]) -> list[Subscription]:
     """Every subscription of these addresses."""
     wanted = _joined().where(SUBSCRIBERS.c.fingerprint.in_(list(fingerprints))).order_by(SUBSCRIPTIONS.c.id)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -33,6 +34,14 @@ from subscribers.states import RequestState
 KEPT: Final = timedelta(days=7)
 
 
+class Hold(StrEnum):
+    """What became of a letter that the breaker kept back; a request that it did not concern has none of these."""
+
+    HELD = "held"
+    RELEASED = "released"
+    DROPPED = "dropped"
+
+
 _LIVE = text("state = 'pending'")
 
 
@@ -54,7 +63,6 @@ class SignupRequestRow(SQLModel, table=True):
             sqlite_where=_LIVE,
             postgresql_where=_LIVE,
         ),
-        Index("ix_signup_request_mailbox", "mailbox", "requested_at"),
         Index("ix_signup_request_requested_at", "requested_at"),
         {"sqlite_autoincrement": True},
     )
@@ -63,7 +71,6 @@ class SignupRequestRow(SQLModel, table=True):
     public_id: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
     subject: bytes = Field(sa_column=Column(LargeBinary(16), nullable=False))
     fingerprint: bytes = Field(sa_column=Column(LargeBinary(33), nullable=False))
-    mailbox: bytes = Field(sa_column=Column(LargeBinary(33), nullable=False))
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     newsletter: str
     language: str
@@ -79,6 +86,7 @@ class SignupRequestRow(SQLModel, table=True):
     state: str
     requested_at: int = Field(sa_column=Column(BigInteger, nullable=False))
     expires_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    hold: str | None = None
 
 
 _REQUESTS: Final = SQLModel.metadata.tables["signup_request"]
@@ -91,13 +99,24 @@ class NewRequest:
     public_id: bytes
     subject: bytes
     fingerprint: bytes
-    mailbox: bytes
     sealed: bytes
     newsletter: str
     language: str
     wording: str
     form: str
     requested_by: int
+    expires_at: datetime
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A request whose letter waits for a person's word."""
+
+    id: int
+    newsletter: str
+    language: str
+    requested_at: datetime
     expires_at: datetime
 
 
@@ -126,7 +145,6 @@ def keep(session: Session, new: NewRequest, now: datetime) -> int | None:
         "public_id": new.public_id,
         "subject": new.subject,
         "fingerprint": new.fingerprint,
-        "mailbox": new.mailbox,
         "sealed": new.sealed,
         "newsletter": new.newsletter,
         "language": new.language,
@@ -136,6 +154,7 @@ def keep(session: Session, new: NewRequest, now: datetime) -> int | None:
         "state": RequestState.PENDING.value,
         "requested_at": to_ms(now),
         "expires_at": to_ms(new.expires_at),
+        "hold": Hold.HELD.value if new.held else None,
     }
     statement = insert_new(session, _REQUESTS).returning(_REQUESTS.c.id)
     found = session.connection().execute(statement, row).scalar_one_or_none()
@@ -158,10 +177,60 @@ def of_address(session: Session, fingerprint: bytes) -> list[Request]:
     return [_request(row) for row in session.connection().execute(wanted)]
 
 
-def letters_since(session: Session, mailbox: bytes, since: datetime) -> int:
-    """How many confirmation letters one mailbox was sent, over all its spellings and all newsletters."""
-    wanted = select(func.count()).where(_REQUESTS.c.mailbox == mailbox, _REQUESTS.c.requested_at > to_ms(since))
-    return int(session.connection().execute(wanted).scalar_one())
+def confirmed_of_last(session: Session, most: int, before: datetime) -> tuple[int, int]:
+    """Of the last requests whose letter was not held: how many there are, at most so many, and how many confirmed.
+
+    They begin anew after held ones were released or dropped: whoever decided that has seen those before.
+    """
+    decided = select(func.coalesce(func.max(_REQUESTS.c.id), 0)).where(
+        _REQUESTS.c.hold.in_([Hold.RELEASED.value, Hold.DROPPED.value])
+    )
+    wanted = (
+        select(_REQUESTS.c.state)
+        .where(
+            _REQUESTS.c.hold.is_(None),
+            _REQUESTS.c.requested_at <= to_ms(before),
+            _REQUESTS.c.id > decided.scalar_subquery(),
+        )
+        .order_by(_REQUESTS.c.id.desc())
+        .limit(most)
+    )
+    states = [str(one) for one in session.connection().execute(wanted).scalars()]
+    return len(states), states.count(RequestState.CONFIRMED.value)
+
+
+def held(session: Session, now: datetime) -> list[Held]:
+    """The requests whose letters are held and would still be of use, oldest first."""
+    wanted = (
+        select(_REQUESTS)
+        .where(
+            _REQUESTS.c.hold == Hold.HELD.value,
+            _REQUESTS.c.state == RequestState.PENDING.value,
+            _REQUESTS.c.expires_at > to_ms(now),
+        )
+        .order_by(_REQUESTS.c.id)
+    )
+    return [
+        Held(
+            id=int(row.id),
+            newsletter=str(row.newsletter),
+            language=str(row.language),
+            requested_at=from_ms(row.requested_at),
+            expires_at=from_ms(row.expires_at),
+        )
+        for row in session.connection().execute(wanted)
+    ]
+
+
+def release_held(session: Session, request_id: int) -> None:
+    """Let the letter of a held request be sent; whoever calls this queues it."""
+    _settle(session, _REQUESTS.c.id == request_id, hold=Hold.RELEASED.value)
+
+
+def drop_held(session: Session) -> int:
+    """Close every held request, so that no letter is ever sent for it; returns how many."""
+    held_ones = (_REQUESTS.c.hold == Hold.HELD.value) & (_REQUESTS.c.state == RequestState.PENDING.value)
+    return _settle(session, held_ones, hold=Hold.DROPPED.value, state=RequestState.WITHDRAWN.value)
 
 
 def move(session: Session, request_id: int, state: RequestState) -> None:
@@ -177,6 +246,17 @@ def close(session: Session, fingerprints: Collection[bytes], newsletters: Iterab
     if newsletters is not None:
         statement = statement.where(_REQUESTS.c.newsletter.in_(list(newsletters)))
     session.connection().execute(statement.values(state=RequestState.WITHDRAWN.value))
+
+
+def close_all(session: Session, pairs: Collection[tuple[bytes, str]]) -> None:
+    """`close` for many addresses, each for one newsletter; most have no pending request, which one look tells."""
+    wanted = select(_REQUESTS.c.fingerprint, _REQUESTS.c.newsletter).where(
+        _REQUESTS.c.fingerprint.in_([fingerprint for fingerprint, _ in pairs]),
+        _REQUESTS.c.state == RequestState.PENDING.value,
+    )
+    pending = {(bytes(mark), str(newsletter)) for mark, newsletter in session.connection().execute(wanted)}
+    for fingerprint, newsletter in pending.intersection(pairs):
+        close(session, [fingerprint], [newsletter])
 
 
 def fingerprints_of(session: Session, subject: bytes) -> set[bytes]:
@@ -211,6 +291,10 @@ def count_expired(session: Session, before: datetime) -> int:
 def delete(session: Session, ids: Collection[int]) -> None:
     """Delete requests; their ledger entries stay."""
     session.connection().execute(_REQUESTS.delete().where(_REQUESTS.c.id.in_(ids)))
+
+
+def _settle(session: Session, where: ColumnElement[bool], **values: str) -> int:
+    return int(session.connection().execute(update(_REQUESTS).where(where).values(values)).rowcount)
 
 
 def _one(session: Session, where: ColumnElement[bool]) -> Request | None:

@@ -14,7 +14,7 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.config import Config
-from newsletter.delivery import correspondence, relay
+from newsletter.delivery import correspondence, relay, signups
 from newsletter.desk import accounts
 from newsletter.errors import NewsletterError
 from newsletter.rendering import template
@@ -22,6 +22,7 @@ from newsletter.rendering.preflight.content import target_fault
 from newsletter.rendering.template import TEMPLATES
 from newsletter.safekeeping import arming
 from newsletter.scheduling import timetable
+from newsletter.web.door import Door
 
 FREE_BYTES: Final = 500_000_000
 
@@ -105,6 +106,17 @@ def _people(one: House) -> Iterator[Found]:
         yield Found(part="desk", state="warn", detail="nobody can log in; run `worldbrief account add NAME`")
 
 
+def _signups(one: House) -> Iterator[Found]:
+    now, settings = house.clock(), one.config.signup
+    with one.database.snapshot() as session:
+        reason = subscribers.alarm(session, signups.caps(settings), now)
+        held = len(subscribers.held(session, now))
+        door = Door(keys=one.vault.keys, settings=settings, proof_key=b"")
+        trapped = sum(door.trapped(session, now).values())
+    detail = f"{held} letters held{f', since {reason}' if reason else ''}; {trapped} programs trapped today"
+    yield Found(part="sign-ups", state="warn" if held or reason else "ok", detail=detail)
+
+
 def _relay(one: House) -> Iterator[Found]:
     async def greet() -> None:
         connection = await relay.connect(one.config.relay, one.vault.relay_password)
@@ -127,4 +139,4 @@ def _privacy(one: House) -> Iterator[Found]:
     yield Found(part="privacy", state="warn" if late else "ok", detail=said)
 
 
-CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _privacy, _relay)
+CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _privacy, _signups, _relay)

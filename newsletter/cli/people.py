@@ -7,9 +7,11 @@ from typing import Annotated, Final
 import typer
 
 import subscribers
+from newsletter import languages
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, JSONOption, NewsletterOption
 from newsletter.config import Newsletter
+from newsletter.delivery import signups
 from newsletter.delivery.witness import Witness
 from newsletter.desk import accounts
 from newsletter.desk.accounts import Role
@@ -106,6 +108,56 @@ def unsuppress(
         house.say("worldbrief: neither the desk nor the law suppresses that address")
         raise typer.Exit(1)
     house.say(f"lifted: {', '.join(lifted)}; its holder may sign up again")
+
+
+@subscriber.command()
+def invite(
+    address: AddressArgument,
+    reason: Annotated[str, typer.Option("--reason", help="How its holder asked, such as “by phone”.")],
+    newsletter: NewsletterOption = "",
+) -> None:
+    """Send the letter that asks an address to confirm, because its holder asked for it; the same limits hold."""
+    with house.opened() as one, one.database.transaction() as session:
+        paper = one.newsletter(newsletter)
+        consent = consents.shown(paper, one.config.site.publisher, languages.nearest(paper.language) or "en")
+        request = signups.Request(
+            newsletter=paper,
+            address=Address.parse(address),
+            wording=consent.text,
+            language=consent.language,
+            source="desk",
+            method=f"asked by its holder: {reason}",
+        )
+        answer = signups.sign_up(session, one.vault.keys, one.config, request, house.clock())
+    if isinstance(answer, subscribers.Quiet):
+        house.say(f"worldbrief: no letter is sent: {answer.reason}")
+        raise typer.Exit(1)
+    house.say("the letter is held with others" if answer.held else "the letter is on its way")
+
+
+@subscriber.command()
+def held(
+    *,
+    release: Annotated[bool, typer.Option("--release", help="Let the letters go.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Close the requests; no letter is sent for them.")] = False,
+    as_json: JSONOption = False,
+) -> None:
+    """Show the confirmation letters that are held because of a surge, and why; let them go, or drop them."""
+    if release and drop:
+        raise typer.BadParameter("--release or --drop, not both")
+    now = house.clock()
+    with house.opened() as one, one.database.transaction() as session:
+        reason = subscribers.alarm(session, signups.caps(one.config.signup), now)
+        count = len(subscribers.held(session, now))
+        if release:
+            signups.release(session, one.config, now)
+        elif drop:
+            subscribers.drop_held(session)
+    done = "released" if release else "dropped" if drop else "held"
+    if as_json:
+        house.answer({done: count, "reason": reason})
+    else:
+        house.stdout.print(f"{count} letters {done}" + (f": {reason}" if reason else ""), markup=False)
 
 
 @consent.command()

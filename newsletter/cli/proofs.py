@@ -18,7 +18,7 @@ from newsletter.cli.house import House, JSONOption
 from newsletter.cli.people import AddressArgument, consent
 from newsletter.config import Newsletter
 from newsletter.errors import NewsletterError
-from newsletter.web import consents, public, receipts
+from newsletter.web import consents, joining, receipts
 from newsletter.web.pages import Pages
 from subscribers import Address, ReceiptRefused, Verifier, Weakness, lint
 
@@ -99,7 +99,7 @@ def _weak(one: House, pages: Pages, paper: Newsletter) -> list[Weakness]:
             wording=asked.text,
             language=asked.language,
             controller=site.publisher,
-            form=public.snapshot(pages, paper, asked),
+            form=joining.snapshot(pages, paper, asked),
             links=(site.privacy_url, site.terms_url),
         )
         found += lint.inspect(shown)

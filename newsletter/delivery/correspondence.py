@@ -8,11 +8,13 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from sqlmodel import Session
 
+from newsletter import languages
 from newsletter.config import Config, Newsletter
 from newsletter.delivery import dispatch, relay
 from newsletter.delivery.dispatch import Single
@@ -29,6 +31,13 @@ from subscribers import Granted
 
 LETTERS: Final = TEMPLATES / "letters"
 log = logging.getLogger("world_brief.correspondence")
+
+
+def in_language(paper: Newsletter, code: str) -> Newsletter:
+    """The newsletter as a letter to a reader of this language speaks for it."""
+    if not languages.nearest(code):
+        return paper
+    return replace(paper, language=code, direction=languages.language(languages.nearest(code)).direction)
 
 
 def confirmation(

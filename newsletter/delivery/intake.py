@@ -26,7 +26,7 @@ from newsletter.editions import store, workflow
 from newsletter.editions.workflow import Event
 from newsletter.errors import Disarmed, LedgerError
 from newsletter.rendering import letter, proof
-from newsletter.rendering.letter import Recipient, Stencil
+from newsletter.rendering.letter import Asked, Recipient, Stencil
 from newsletter.safekeeping import arming
 from newsletter.vault import Vault
 from subscribers import Dropped
@@ -241,7 +241,10 @@ class Intake:
         if isinstance(found, Dropped):
             return found
         way_back = returns.sign(self._return_key, mailing.id, number)
-        return Recipient(address=found.address, token=found.token, return_token=way_back, reading=reading)
+        asked = None
+        if isinstance(found, subscribers.Requester):
+            asked = Asked(code=found.code, at=found.requested_at, network=found.network)
+        return Recipient(address=found.address, token=found.token, return_token=way_back, reading=reading, asked=asked)
 
     def _still_wanted(self, session: Session, errand: Errand, now: datetime) -> bool:
         """Whether the reader may still be written to: a slow relay can put minutes between the claim and the dot."""

@@ -25,7 +25,11 @@ _SPECIMEN: Final = {
     "token": "t" * 60,
     "return": "r" * 40,
     "reading": "d" * 60,
+    "code": "ABCD2345",
+    "asked": "2026-11-23 05:30",
+    "network": "2001:db8:85a3::/48",
 }
+_MARK: Final = re.compile(r"[A-Za-z0-9:./-]+(?: [A-Za-z0-9:./-]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,16 @@ class Recipient:
     token: str = field(repr=False)
     return_token: str
     reading: str = field(default="", repr=False)
+    asked: "Asked | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What only a letter that asks for confirmation says: the code, when it was asked for, and from which network."""
+
+    code: str = field(repr=False)
+    at: datetime
+    network: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +117,10 @@ def address(stencil: Stencil, recipient: Recipient) -> Letter:
         raise MessageError("token", "may hold only letters, digits, hyphens and underscores, and not too many")
     values = {"address": to, "token": recipient.token, "return": recipient.return_token, "reading": recipient.reading}
     form = stencil.personal if stencil.personal and recipient.reading else stencil.form
-    message = form.fill(values)
+    try:
+        message = form.fill(values | _marks(recipient.asked))
+    except KeyError as error:
+        raise MessageError(str(error.args[0]), "is not known of this recipient") from error
     domain = stencil.bounce_domain
     return Letter(
         envelope=Envelope(mail_from=f"b+{recipient.return_token}@{domain}" if domain else stencil.sender, rcpt_to=to),
@@ -120,6 +137,16 @@ def _form(proof: Proof, date: datetime, checkpoint: str) -> Form:
     bodies = [("plain", _filled(proof.text, names)), ("html", _filled(proof.html, names, html=True))]
     mime.verify(form.fill(_SPECIMEN), _headers(proof, date, _SPECIMEN, checkpoint), bodies)
     return form
+
+
+def _marks(asked: Asked | None) -> dict[str, str]:
+    if asked is None:
+        return {}
+    marks = {"code": asked.code, "asked": f"{asked.at:%Y-%m-%d %H:%M}", "network": asked.network or "unknown"}
+    for name, value in marks.items():
+        if not _MARK.fullmatch(value):
+            raise MessageError(name, "holds what no such mark is made of")
+    return marks
 
 
 def _boundary(proof: Proof) -> str:
@@ -148,7 +175,7 @@ def _headers(proof: Proof, date: datetime, values: Mapping[str, str], checkpoint
     ]
     if proof.reply_to and proof.reply_to != proof.sender.address:
         headers.append(mime.mailbox("Reply-To", "", proof.reply_to))
-    headers += _edition_headers(proof, values["token"]) if proof.kind == "edition" else _letter_headers(proof)
+    headers += _edition_headers(proof, values["token"]) if proof.kind == "edition" else _letter_headers(proof, values)
     if checkpoint:
         headers.append(mime.plain("X-Consent-Checkpoint", checkpoint))
     headers += [
@@ -172,11 +199,21 @@ def _edition_headers(proof: Proof, token: str) -> list[Header]:
     ]
 
 
-def _letter_headers(proof: Proof) -> list[Header]:
+def _letter_headers(proof: Proof, values: Mapping[str, str]) -> list[Header]:
     # Asked for by one person and sent once (RFC 3834): no list's headers, since nobody is on the list yet.
-    return [
+    headers = [
         mime.plain("Feedback-ID", f"{_field(proof.newsletter)}:letter:{SENDER_ID}"),
         mime.plain("Auto-Submitted", "auto-generated"),
+    ]
+    if blank(proof.nonce, "code") not in proof.text:
+        return headers
+    # It asks for confirmation: receivers can tell what a form caused (draft-levine-mailbomb-header), and a mail
+    # program's own button cancels the request.
+    return [
+        *headers,
+        mime.plain("Form-Sub", f"v=1; ip={values['network']}"),
+        mime.plain("List-Unsubscribe", _link(f"{proof.site}/refuse/{values['token']}")),
+        mime.plain("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     ]
 
 

@@ -38,6 +38,7 @@ class Links:
     unsubscribe: str
     preferences: str
     confirm: str
+    refuse: str
     access: str
     change: str
     privacy: str

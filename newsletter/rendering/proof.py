@@ -23,7 +23,7 @@ from newsletter.rendering.page import Links
 from newsletter.rendering.template import Template, clean, fill
 
 # Under which paths of the site a reader's token stands.
-TOKEN_PATHS: Final = ("u", "preferences", "confirm", "my/open", "my/address")
+TOKEN_PATHS: Final = ("u", "preferences", "confirm", "refuse", "my/open", "my/address")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +156,7 @@ class _Sheet:
             unsubscribe=f"{self.base}/u/{token}",
             preferences=f"{self.base}/preferences/{token}",
             confirm=f"{self.base}/confirm/{token}",
+            refuse=f"{self.base}/refuse/{token}",
             access=f"{self.base}/my/open/{token}",
             change=f"{self.base}/my/address/{token}",
             privacy=prose.address(self.site.privacy_url, self.base),
@@ -171,6 +172,7 @@ class _Sheet:
             "site": self.site,
             "links": self.links(on if isinstance(on, date) else None),
             "address": blank(self.nonce, "address"),
+            "marks": {name: blank(self.nonce, name) for name in ("code", "asked")},
         }
         filled = fill(template, {**names, **values})
         return Proof(

@@ -31,7 +31,8 @@ ENGINE: Final = f"mjml-python {version('mjml-python')}"
 SUFFIXES: Final = {".mjml", ".txt", ".css", ".toml"}
 # What a template may ask for; `page` and `proof` answer.
 NAMES: Final = frozenset(
-    {"edition", "newsletter", "site", "language", "spoken", "direction", "address", "links", "values", "words", "on"}
+    {"edition", "newsletter", "site", "language", "spoken", "direction", "address", "links", "marks", "values", "words"}
+    | {"on"}
     | {"absolute", "prose", "run_in", "blocks", "onward", "day", "moment"}
     | {"ranked", "agenda", "questions", "figures", "as_of", "height", "filler"}
 )

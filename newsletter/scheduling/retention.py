@@ -46,6 +46,7 @@ class Retention:
         with self.database.transaction() as session:
             readership.prune(session, now)
             subscribers.prune_links(session, now)
+            subscribers.prune_counts(session, now)
         swept = 0 if self.stop.is_set() else subscribers.sweep_keys(self.database.transaction, keys, now)
         if requests.requests or people.subjects or swept:
             farewell.finish(self.database, keys, ())

@@ -12,7 +12,7 @@ from typing import Final
 import subscribers
 from newsletter.config import Config, Newsletter
 from newsletter.database import Database
-from newsletter.delivery import correspondence, dispatch
+from newsletter.delivery import correspondence, dispatch, signups
 from newsletter.delivery.dispatch import Terms
 from newsletter.delivery.ledger import MailingId
 from newsletter.delivery.witness import Witness
@@ -113,9 +113,8 @@ def tick(database: Database, config: Config, vault: Vault, now: datetime) -> lis
             one.detail,
         )
     _witness(database, config, vault, now)
-    correspondence.alert(
-        [f"{one.newsletter} {one.on}: {one.detail}" for one in happened if one.what == "alert"], config, vault, now
-    )
+    lines = [f"{one.newsletter} {one.on}: {one.detail}" for one in happened if one.what == "alert"]
+    correspondence.alert(lines + _signups(database, config, vault, now), config, vault, now)
     return happened
 
 
@@ -124,6 +123,17 @@ def _witness(database: Database, config: Config, vault: Vault, now: datetime) ->
         Witness(config=config, vault=vault).daily(database, now)
     except NewsletterError as error:
         log.error("no checkpoint of the consent ledger was made: %s", error)  # noqa: TRY400 -- its one line says it all
+
+
+def _signups(database: Database, config: Config, vault: Vault, now: datetime) -> list[str]:
+    try:
+        lines = signups.warning(database, vault.keys, config, now)
+    except NewsletterError as error:
+        log.error("sign-ups: %s", error)  # noqa: TRY400 -- expected, and its one line says it all
+        return []
+    for line in lines:
+        log.error("%s", line)
+    return lines
 
 
 def _slots(newsletter: Newsletter, on: date) -> Slots:

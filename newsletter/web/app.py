@@ -19,8 +19,9 @@ from newsletter.editions import store
 from newsletter.errors import NewsletterError
 from newsletter.languages import mark
 from newsletter.vault import Vault
-from newsletter.web import archive, desk, legal, mine, public, reads, wishes
+from newsletter.web import archive, desk, joining, legal, mine, public, reads, wishes
 from newsletter.web.desk import NotLoggedIn
+from newsletter.web.one_click import OneClick
 from newsletter.web.pages import FAILED, HEADERS, SORRY, Pages
 from newsletter.web.visit import NotSignedIn
 from subscribers import InvalidToken, SubscribersError
@@ -60,7 +61,7 @@ class Manners:
 
 
 def application(pages: Pages) -> ASGIApp:
-    """Every page of one installation. The schema pages are off: there is no public API yet."""
+    """Every page of one installation. The schema pages are off: the one public call of the API is in the README."""
     app = FastAPI(
         title="World Brief",
         docs_url=None,
@@ -69,6 +70,7 @@ def application(pages: Pages) -> ASGIApp:
         max_body_size=MAX_BODY_BYTES,
         form_limits={"max_fields": MAX_FIELDS, "max_files": 0},
     )
+    app.include_router(joining.routes(pages))
     app.include_router(public.routes(pages))
     app.include_router(mine.routes(pages))
     app.include_router(legal.routes(pages))
@@ -77,7 +79,7 @@ def application(pages: Pages) -> ASGIApp:
     app.include_router(desk.routes(pages))
     _house(app, pages)
     _sorry(app, pages)
-    return Manners(app)
+    return OneClick(Manners(app), pages.leavings)
 
 
 def _house(app: FastAPI, pages: Pages) -> None:
@@ -85,6 +87,11 @@ def _house(app: FastAPI, pages: Pages) -> None:
     def style() -> Response:
         keep = {"Cache-Control": "public, max-age=31536000, immutable"}
         return Response(pages.style, media_type="text/css", headers=keep)
+
+    @app.get(pages.script_name)
+    def script() -> Response:
+        keep = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(pages.script, media_type="text/javascript", headers=keep)
 
     @app.get("/healthz")
     def healthy() -> Response:
@@ -99,9 +106,8 @@ def _house(app: FastAPI, pages: Pages) -> None:
 
     @app.get("/robots.txt")
     def robots() -> Response:
-        return PlainTextResponse(
-            "User-agent: *\nDisallow: /desk/\nDisallow: /u/\nDisallow: /confirm/\nDisallow: /my/\n"
-        )
+        shut = ("desk", "u", "confirm", "refuse", "my")
+        return PlainTextResponse("User-agent: *\n" + "".join(f"Disallow: /{one}/\n" for one in shut))
 
 
 def _sorry(app: FastAPI, pages: Pages) -> None:
@@ -159,3 +165,4 @@ def serve(database: Database, config: Config, vault: Vault, clock: Callable[[], 
         forwarded_allow_ips=list(config.web.proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    pages.joinings.drain()

@@ -3,11 +3,10 @@
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from newsletter import languages
 from newsletter.config import WEEKDAYS, Newsletter
 from newsletter.languages import CODES
 from newsletter.rendering.template import TEMPLATES
@@ -44,13 +43,6 @@ def shown(paper: Newsletter, publisher: str, code: str) -> Consent:
 def deployed(paper: Newsletter, publisher: str) -> Mapping[str, Consent]:
     """Every text that a form of this newsletter shows now, by its digest."""
     return {one.digest: one for one in (shown(paper, publisher, code) for code in CODES)}
-
-
-def in_language(paper: Newsletter, code: str) -> Newsletter:
-    """The newsletter as a letter to a reader of this language speaks for it."""
-    if not languages.nearest(code):
-        return paper
-    return replace(paper, language=code, direction=languages.language(languages.nearest(code)).direction)
 
 
 def _filled(text: str, paper: Newsletter, publisher: str) -> str:

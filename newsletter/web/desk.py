@@ -74,7 +74,7 @@ def _door(router: APIRouter, pages: Pages) -> None:
     ) -> Response:
         if not same_origin(request, pages.config.site.base_url):
             raise AccountError("this form was not posted from the desk")
-        if not pages.limits.take(f"desk {network(request)}", pages.clock(), LOGINS_PER_HOUR):
+        if not pages.within(f"desk/{network(request)}", LOGINS_PER_HOUR):
             return ask_again(429, "Too many tries from your network. Please try again in an hour.")
         lifetime = timedelta(hours=pages.config.web.session_hours)
         known = name if name.isprintable() else ""

@@ -169,7 +169,7 @@ def _promise(
     ask: Ask,
 ) -> Response:
     """One page for everybody. The work follows the answer, so that its time tells nobody whether one is known."""
-    if not pages.limits.take(f"my {network(request)}", pages.clock(), pages.config.signup.posts_per_hour):
+    if not pages.within(f"my/{network(request)}", pages.config.signup.network_posts_per_hour):
         title, said = mark("Too many links were asked for from your network"), mark("Please try again in an hour.")
         return pages.page("sorry", 429, headers=MINE, title=title, said=said)
     with pages.database.snapshot():

@@ -1,11 +1,10 @@
 """What all pages share: the house they serve, the templates, the headers, and the one table from errors to statuses."""
 
 import hashlib
-import ipaddress
-import threading
+import logging
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ import subscribers
 from newsletter import languages
 from newsletter.config import Config, Newsletter
 from newsletter.database import Database
+from newsletter.delivery import signups
 from newsletter.errors import (
     AccountError,
     DatabaseError,
@@ -29,11 +29,14 @@ from newsletter.errors import (
     LedgerError,
     NewsletterError,
     NotReady,
+    Overloaded,
 )
 from newsletter.languages import Language, mark
 from newsletter.rendering.template import TEMPLATES
 from newsletter.vault import Vault
 from newsletter.web import wishes
+from newsletter.web.clerk import Clerk, Leavings
+from newsletter.web.door import HOUR, Door, networks
 from subscribers import ExpiredToken, InvalidAddress, InvalidToken, NotSubscribed
 
 # Nothing but our own style sheet and pictures, and forms that go nowhere else.
@@ -50,7 +53,15 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+# The sign-up page alone runs a script, our own, which asks us for a proof of work.
+SCRIPTED: Final = HEADERS | {"Content-Security-Policy": f"{POLICY}; script-src 'self'; connect-src 'self'"}
 PRIVATE: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+
+# Sign-ups are answered before they are worked on, and gathered for a moment: what one costs falls into no answer.
+MOST_JOINING: Final = 2_000
+JOINING_BATCH: Final = 100
+JOINING_SECONDS: Final = 0.25
+log = logging.getLogger("world_brief.web")
 
 STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (InvalidAddress, 422),
@@ -63,6 +74,7 @@ STATUSES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (LedgerError, 409),
     (AccountError, 403),
     (DatabaseError, 503),
+    (Overloaded, 503),
     (NewsletterError, 400),
     (subscribers.SubscribersError, 400),
 )
@@ -79,30 +91,6 @@ SORRY: Final[Mapping[int, tuple[str, str]]] = {
     503: (mark("Please try again in a moment"), mark("Nothing was changed.")),
 }
 
-# Beyond so many networks in an hour all new ones count as one: memory is bounded, whoever posts.
-MOST_NETWORKS: Final = 50_000
-OTHERS: Final = "others"
-
-
-class Limits:
-    """Counts posts by network and hour, in memory: enough for one process, and gone with it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._hour = -1
-        self._counts: dict[str, int] = {}
-
-    def take(self, network: str, now: datetime, most: int) -> bool:
-        """Whether one more post of this network is within the hour's limit."""
-        hour = int(now.timestamp() // 3600)
-        with self._lock:
-            if hour != self._hour:
-                self._hour, self._counts = hour, {}
-            if network not in self._counts and len(self._counts) >= MOST_NETWORKS:
-                network = OTHERS
-            self._counts[network] = self._counts.get(network, 0) + 1
-            return self._counts[network] <= most
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pages:
@@ -112,12 +100,31 @@ class Pages:
     database: Database
     vault: Vault
     clock: Callable[[], datetime]
-    limits: Limits = field(default_factory=Limits)
 
     @property
     def keys(self) -> subscribers.Keys:
         """The subscribers' keys."""
         return self.vault.keys
+
+    @cached_property
+    def leavings(self) -> Leavings:
+        """Who ends subscriptions."""
+        return Leavings(self.database, self.keys, self.clock)
+
+    @cached_property
+    def joinings(self) -> Clerk[signups.Request]:
+        """Who works through the sign-ups that have been answered."""
+        return Clerk(self._join, most=MOST_JOINING, batch=JOINING_BATCH, pause_seconds=JOINING_SECONDS)
+
+    @cached_property
+    def door(self) -> Door:
+        """Who decides which sign-up is looked at."""
+        return Door(keys=self.keys, settings=self.config.signup, proof_key=self.vault.derive("pow/1"))
+
+    @cached_property
+    def stamp_key(self) -> bytes:
+        """The key behind the stamps of the readers' forms."""
+        return self.vault.derive("stamps/1")
 
     @cached_property
     def form_key(self) -> bytes:
@@ -136,7 +143,9 @@ class Pages:
         one = jinja2.Environment(
             loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        one.globals.update(site=self.config.site, newsletters=self.config.newsletters, style=self.style_name)
+        one.globals.update(
+            site=self.config.site, newsletters=self.config.newsletters, style=self.style_name, script=self.script_name
+        )
         one.filters.update(local=_local)
         languages.install(one)
         return one
@@ -158,10 +167,25 @@ class Pages:
         """The style sheet's address changes with its content, so it may be kept for ever."""
         return f"/static/{hashlib.sha256(self.style).hexdigest()[:16]}.css"
 
+    @cached_property
+    def script(self) -> bytes:
+        """The one script, which solves the sign-up form's proof of work where scripts run."""
+        return (TEMPLATES / "pages" / "signup.js").read_bytes()
+
+    @cached_property
+    def script_name(self) -> str:
+        """Its address, which changes with its content as well."""
+        return f"/static/{hashlib.sha256(self.script).hexdigest()[:16]}.js"
+
     @property
     def media(self) -> Path:
         """Where pictures are kept."""
         return self.config.home / "media"
+
+    def within(self, what: str, most_per_hour: int) -> bool:
+        """Count one more of something, and say whether it is within the hour's limit."""
+        with self.database.transaction() as session:
+            return subscribers.take(session, self.keys, what, self.clock(), HOUR, most_per_hour)
 
     def newsletter(self, key: str) -> Newsletter | None:
         """The newsletter with this key; the first one for an empty key."""
@@ -171,6 +195,16 @@ class Pages:
     def named(self, key: str) -> Newsletter:
         """The newsletter of a subscription: who leaves one that has been closed can still leave it."""
         return self.config.newsletters.get(key) or Newsletter(key=key, name=key, sender_address="")
+
+    def _join(self, requests: Sequence[signups.Request]) -> None:
+        """Work through sign-ups that have been answered; whatever comes of one, the others have their turn."""
+        for one in requests:
+            try:
+                with self.database.transaction() as session:
+                    signups.sign_up(session, self.keys, self.config, one, self.clock())
+            except (NewsletterError, subscribers.SubscribersError) as error:
+                # These errors never name an address.
+                log.error("a sign-up to %s was lost: %s", one.newsletter.key, error)  # noqa: TRY400 -- it says it all
 
     def page(
         self, name: str, status: int = 200, *, headers: Mapping[str, str] = HEADERS, **values: object
@@ -205,15 +239,7 @@ class Pages:
 
 def network(request: Request) -> str:
     """The caller's network, coarse enough to name nobody: a /24 of IPv4, a /48 of IPv6."""
-    try:
-        address = ipaddress.ip_address(request.client.host if request.client else "")
-    except ValueError:
-        return "local"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
-            return str(ipaddress.ip_network((address, 48), strict=False))
-        address = address.ipv4_mapped
-    return str(ipaddress.ip_network((address, 24), strict=False))
+    return networks(request.client.host if request.client else "")[1]
 
 
 def same_origin(request: Request, base_url: str) -> bool:

@@ -16,7 +16,6 @@ from newsletter import languages
 from newsletter.delivery import correspondence
 from newsletter.errors import AccountError, NewsletterError
 from newsletter.languages import mark
-from newsletter.web import consents
 from newsletter.web.pages import HEADERS, PRIVATE, Pages, same_origin, secure
 from subscribers import Granted, SubscribersError, Visitor
 
@@ -106,5 +105,5 @@ def tell(session: Session, pages: Pages, granted: Granted, now: datetime) -> Non
     """Queue the letter of an errand, in the name of a newsletter its reader knows and in her language."""
     paper = pages.newsletter(granted.newsletter) or pages.newsletter("")
     if paper is not None:
-        spoken = consents.in_language(paper, granted.language)
+        spoken = correspondence.in_language(paper, granted.language)
         correspondence.about_oneself(session, spoken, pages.config, granted, now)

@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import compose, delivery, ledger, memory, million, people, preflight, render
+from tests.bench import compose, delivery, leaving, ledger, memory, million, people, preflight, render
 from tests.bench.measure import FULL, QUICK, Machine, Neighbours, Scale, Table
 
 BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
     "ledger": ledger.run,
     "people": people.run,
     "million": million.run,
+    "leaving": leaving.run,
     "delivery": delivery.run,
     "memory": memory.run,
 }

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from newsletter.database import Database
-from subscribers import Address, Confirmed, Evidence, Keys, Pending, Quiet, Requester, Signer, SignUp, new_key
+from subscribers import Address, Caps, Confirmed, Evidence, Keys, Pending, Quiet, Requester, Signer, SignUp, new_key
 from subscribers import confirm as confirm_request
 from subscribers import requester as find_requester
 from subscribers import sign_up as post_form
@@ -26,7 +26,7 @@ def wanted(address: str = "anna@example.org", newsletter: str = "world-brief", l
         wording=WORDING,
         form="<form>…</form>",
         network="203.0.113.0/24",
-        letters_per_day=letters_per_day,
+        caps=Caps(letters_per_day=letters_per_day, letters_per_month=max(letters_per_day, 3), letters_per_domain=1_000),
     )
 
 

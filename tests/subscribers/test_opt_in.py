@@ -241,7 +241,7 @@ def test_the_database_itself_refuses_a_second_live_request_and_activity_without_
 ) -> None:
     subscribe(database, now)
     sign_up(database, now, wanted("ben@example.org", letters_per_day=99))
-    columns = "subject, fingerprint, mailbox, sealed, newsletter, language, wording, form, requested_by, state"
+    columns = "subject, fingerprint, sealed, newsletter, language, wording, form, requested_by, state"
     copy = (
         f"INSERT INTO signup_request (public_id, {columns}, requested_at, expires_at) "
         f"SELECT subject, {columns}, requested_at, expires_at FROM signup_request WHERE state = 'pending'"

@@ -1,5 +1,6 @@
 """One installation per test, on both databases, asked as a browser on its public address would."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import argon2
@@ -27,8 +28,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def pages(database: Database, tmp_path: Path, clock: Clock) -> Pages:
-    return make_pages(database, tmp_path / "home", clock)
+def pages(database: Database, tmp_path: Path, clock: Clock) -> Iterator[Pages]:
+    one = make_pages(database, tmp_path / "home", clock)
+    yield one
+    one.joinings.drain()
 
 
 @pytest.fixture

@@ -68,12 +68,29 @@ class House:
 
     def form(self, address: str = READER, **changes: str) -> dict[str, str]:
         """What a browser posts when a person fills in the sign-up form."""
+        # A person takes a moment to fill it in.
+        self.clock.now -= timedelta(seconds=5)
         page = self.client.get("/").text
-        digest = page.split('name="wording" value="')[1].split('"')[0]
-        return {"address": address, "newsletter": "world-brief", "wording": digest, "leave_empty": ""} | changes
+        self.clock.now += timedelta(seconds=5)
+        shown = {name: hidden(page, name) for name in ("newsletter", "wording", "stamp", "altcha")}
+        return {"address": address, "weekday_tea": ""} | shown | changes
+
+    def press(self, path: str, **fields: str) -> Any:
+        """Press the button of the page at `path`."""
+        return self.client.post(path, data={"stamp": hidden(self.client.get(path).text, "stamp")} | fields)
+
+    def trapped(self) -> int:
+        """How many posts fell into a trap today."""
+        with self.database.snapshot() as session:
+            return sum(self.pages.door.trapped(session, self.clock.now).values())
+
+    def settle(self) -> None:
+        """Wait for the work behind the answers."""
+        assert self.pages.joinings.drain(30)
 
     def requests(self) -> list[int]:
         """The sign-up requests a confirmation letter is queued for, in order."""
+        self.settle()
         query = "SELECT recipient_id FROM delivery JOIN mailing ON mailing.id = mailing_id WHERE kind = 'confirm'"
         with self.database.snapshot() as session:
             rows = session.connection().execute(sa.text(f"{query} ORDER BY mailing_id")).all()
@@ -165,8 +182,13 @@ class House:
             posted["digest"] = page.split('name="digest" value="')[1].split('"')[0]
         return self.client.post(f"/desk/world-brief/{on}/{action}", data=posted | fields, headers=OURS)
 
+    def people(self) -> dict[str, list[str]]:
+        """Everything that is stored but for counts, which every post changes."""
+        return {name: rows for name, rows in self.rows().items() if name != "signup_count"}
+
     def rows(self) -> dict[str, list[str]]:
         """Everything that is stored."""
+        self.settle()
         with self.database.snapshot() as session:
             connection = session.connection()
             return {
@@ -178,12 +200,28 @@ class House:
 OURS = {"Sec-Fetch-Site": "same-origin", "Origin": SITE}
 
 
+# Without limits by network, so that a test may post as often as it likes.
+FREELY = Signup(
+    posts_per_hour=10**6,
+    posts_per_day=10**6,
+    network_posts_per_hour=10**6,
+    unproved_posts_per_hour=10**6,
+    letters_per_domain=10**6,
+    proof_cost=200,
+)
+
+
+def hidden(page: str, name: str) -> str:
+    """What a form carries along under a name; empty when it has no such field."""
+    return page.partition(f'name="{name}" value="')[2].partition('"')[0]
+
+
 def make_config(home: Path, **changes: Any) -> Config:
     newsletter = make_newsletter()
     values: dict[str, Any] = {
         "home": home,
         "site": make_site(),
-        "signup": Signup(posts_per_hour=50),
+        "signup": FREELY,
         "newsletters": {newsletter.key: newsletter},
     }
     return Config(**(values | changes))

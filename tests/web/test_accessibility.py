@@ -58,7 +58,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def served(database: Database, tmp_path: Path, clock: Clock) -> Iterator[Served]:
-    signup = Signup(posts_per_hour=50, embed_origins=("https://paper.test",))
+    signup = Signup(posts_per_hour=50, unproved_posts_per_hour=50, embed_origins=("https://paper.test",))
     pages = make_pages(database, tmp_path / "home", clock, signup=signup)
     house = House(pages=pages, client=TestClient(application(pages), base_url=SITE), clock=clock)
     legal.publish(pages)
@@ -163,7 +163,7 @@ def test_the_whole_way_goes_by_keyboard(served: Served, browser: Browser) -> Non
         seen.append(page.evaluate("document.activeElement.name || document.activeElement.hreflang || ''"))
         ring = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert ring != "none" or page.evaluate("document.activeElement === document.body")
-    assert "leave_empty" not in seen
+    assert "weekday_tea" not in seen
     assert {"address", "fr", "ja"} <= set(seen)
     page.locator("#address").focus()
     page.keyboard.type("keys@reader.test")

@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.testclient import TestClient
 
+import subscribers
 from newsletter.database import Database
 from newsletter.editions.workflow import State
 from newsletter.web.app import application
@@ -56,6 +58,7 @@ def served(database: Database, tmp_path: Path, clock: Clock) -> Iterator[tuple[H
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield house, f"http://127.0.0.1:{port}"
+    pages.joinings.drain()
     server.should_exit = True
     thread.join(timeout=10)
 
@@ -87,12 +90,14 @@ def test_a_person_signs_up_confirms_pauses_and_leaves(served: tuple[House, str],
     page.goto(base)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    house.clock.now += timedelta(seconds=5)
     page.get_by_label("Your email address").fill(READER)
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Check your inbox").wait_for()
     token = _await_letter(house)
     page.goto(f"{base}/confirm/{token}")
     assert house.readers() == 0
+    assert house.trapped() == 0
     page.get_by_role("button", name="Confirm").click()
     page.get_by_role("heading", name="Signed Up").wait_for()
     leaving = house.leave_token()
@@ -116,13 +121,54 @@ def test_a_robot_that_opens_every_link_changes_nothing(served: tuple[House, str]
     house.client.post("/signup", data=house.form("pending@reader.test"))
     links = re.findall(r'href="([^"]+)"', house.client.get("/archive/world-brief/2026-11-23").text)
     ours = {urlsplit(link).path for link in links if link.startswith(SITE) and "/2026/" not in link} | {"/archive/"}
-    ours |= {f"/u/{leaving}", f"/preferences/{leaving}", f"/confirm/{house.confirm_token()}"}
+    asked = house.confirm_token()
+    ours |= {f"/u/{leaving}", f"/preferences/{leaving}", f"/confirm/{asked}", f"/refuse/{asked}"}
     assert record.approval is not None
     kept = house.rows()
     for path in sorted(ours):
         page.goto(base + path)
         page.wait_for_timeout(50)
     assert house.rows() == kept
+
+
+def test_t2_a_scanner_that_runs_scripts_and_waits_confirms_nobody_and_t9_one_click_does(
+    served: tuple[House, str], page: Page
+) -> None:
+    house, base = served
+    house.client.post("/signup", data=house.form())
+    token = house.confirm_token()
+    kept = house.rows()
+    for path in (f"/confirm/{token}", f"/refuse/{token}", "/"):
+        page.goto(base + path)
+        page.mouse.move(100, 100)
+        page.wait_for_timeout(700)
+    assert house.rows() == kept
+    page.goto(f"{base}/confirm/{token}")
+    page.get_by_role("button", name="Confirm").click()
+    page.get_by_role("heading", name="Signed Up").wait_for()
+    assert house.readers() == 1
+
+
+def test_the_form_works_without_script_and_the_code_confirms_in_the_same_window(
+    served: tuple[House, str], browser: Browser
+) -> None:
+    house, base = served
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(base)
+    house.clock.now += timedelta(seconds=5)
+    page.get_by_label("Your email address").fill(READER)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Check your inbox").wait_for()
+    house.settle()
+    with house.database.snapshot() as session:
+        found = subscribers.requester(session, house.pages.keys, house.requests()[-1], house.clock.now)
+    assert isinstance(found, subscribers.Requester)
+    page.get_by_label("Or type the code from the letter").fill(found.code.lower())
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Signed Up").wait_for()
+    assert house.readers() == 1
+    context.close()
 
 
 def test_an_archived_letter_shows_its_picture_and_leads_on(served: tuple[House, str], page: Page) -> None:

@@ -17,6 +17,7 @@ from newsletter.editions.workflow import Event, State
 from newsletter.scheduling import routine
 from newsletter.web.app import Manners, application
 from newsletter.web.deeds import DEEDS
+from newsletter.web.one_click import OneClick
 from newsletter.web.pages import Pages
 from tests.builders import MONDAY, SITE, make_story
 from tests.web.house import ON_SQLITE, OURS, PASSWORD, Clock, House, printable
@@ -121,7 +122,7 @@ def test_guessing_is_slowed_down(house: House) -> None:
     right = posted | {"password": PASSWORD}
     assert house.client.post("/desk/login", data=right, headers=OURS).status_code == 401
     for _ in range(60):
-        house.pages.limits.take("desk 192.0.2.0/24", house.clock.now, 60)
+        house.pages.within("desk/192.0.2.0/24", 60)
     answer = house.client.post("/desk/login", data=right, headers=OURS)
     assert answer.status_code == 429
     assert "try again in an hour" in answer.text
@@ -133,6 +134,8 @@ def test_guessing_is_slowed_down(house: House) -> None:
 def _posts(pages: Pages) -> list[str]:
     """Every route of the desk that is not read."""
     manners = application(pages)
+    assert isinstance(manners, OneClick)
+    manners = manners.app
     assert isinstance(manners, Manners)
     routes: list[Any] = manners.app.routes  # type: ignore[attr-defined]
     found: set[str] = set()

@@ -36,7 +36,7 @@ def test_the_framed_form_signs_up_like_the_other_and_says_where_it_stood(house: 
     page = framed.client.get("/embed/world-brief?lang=fr").text
     assert 'action="/signup?form=embed&amp;lang=fr"' in page
     digest = page.split('name="wording" value="')[1].split('"')[0]
-    posted = {"address": READER, "newsletter": "world-brief", "wording": digest, "leave_empty": ""}
+    posted = {"address": READER, "newsletter": "world-brief", "wording": digest, "weekday_tea": ""}
     answer = framed.client.post("/signup?form=embed&lang=fr", data=posted)
     assert "Consultez votre boîte de réception" in answer.text
     assert framed.confirm_token()
