@@ -22,8 +22,7 @@ TOLD_AGAIN_AFTER: Final = timedelta(hours=24)
 class Request:
     """Somebody who has read `wording` asks for a newsletter; `network` is already cut.
 
-    `form` is what was shown, with nobody’s entries.
-
+    `form` is what was shown, with nobody’s entries;
     `notice` and `terms` are the digests of the published policy and terms that the form linked to.
     """
 

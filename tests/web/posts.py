@@ -9,8 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+from newsletter.delivery import signups
+from newsletter.web import consents
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
+from subscribers import Address
 from tests.builders import SITE
 from tests.web.house import House
 
@@ -39,7 +42,7 @@ def caller(pages: Pages, host: str) -> TestClient:
     return TestClient(application(pages), base_url=SITE, client=(host, 1))
 
 
-def limited(house: House, **signup: int) -> Pages:
+def limited(house: House, **signup: Any) -> Pages:
     """The same house with other limits."""
     config = replace(house.pages.config, signup=replace(house.pages.config.signup, **signup))
     return replace(house.pages, config=config)
@@ -54,3 +57,17 @@ def count(house: House, table: str) -> int:
     house.settle()
     with house.database.snapshot() as session:
         return int(session.connection().execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def asked(house: House, address: str, source: str = "form") -> signups.Request:
+    """A sign-up as it comes to the one way in."""
+    publisher = house.pages.config.site.publisher
+    wording = consents.shown(house.paper, publisher, house.paper.language).text
+    return signups.Request(
+        newsletter=house.paper,
+        address=Address.parse(address),
+        wording=wording,
+        language=house.paper.language,
+        source=source,
+        method="asked",
+    )

@@ -1,6 +1,7 @@
 """The form on other sites: only where the house allows it, without a script, and with the same door behind it."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from starlette.testclient import TestClient
 
@@ -8,7 +9,7 @@ from newsletter.config import Signup
 from newsletter.web.app import application
 from subscribers import notices
 from tests.builders import SITE
-from tests.web.house import ON_SQLITE, READER, House
+from tests.web.house import ON_SQLITE, READER, House, hidden
 
 pytestmark = ON_SQLITE
 ORIGIN = "https://paper.test"
@@ -36,7 +37,8 @@ def test_the_framed_form_signs_up_like_the_other_and_says_where_it_stood(house: 
     page = framed.client.get("/embed/world-brief?lang=fr").text
     assert 'action="/signup?form=embed&amp;lang=fr"' in page
     digest = page.split('name="wording" value="')[1].split('"')[0]
-    posted = {"address": READER, "newsletter": "world-brief", "wording": digest, "weekday_tea": ""}
+    posted = {"address": READER, "newsletter": "world-brief", "wording": digest, "stamp": hidden(page, "stamp")}
+    framed.clock.now += timedelta(seconds=5)
     answer = framed.client.post("/signup?form=embed&lang=fr", data=posted)
     assert "Consultez votre boîte de réception" in answer.text
     assert framed.confirm_token()

@@ -18,7 +18,7 @@ from newsletter.delivery import signups
 from newsletter.web import proof_of_work
 from subscribers import Address, Pending, SuppressionReason
 from tests.web.house import ON_SQLITE, House, hidden
-from tests.web.posts import call, caller, count, letters, limited, proof
+from tests.web.posts import asked, call, caller, count, letters, limited, proof
 
 ROOT = Path(__file__).parents[2]
 STATES = ("new", "pending", "active", "unsubscribed", "bounced", "complained", "suppressed", "refused")
@@ -57,9 +57,7 @@ def test_s1_a_thousand_posts_for_one_address_by_every_way_are_one_letter(house: 
         assert call(house, "victim@reader.test", client).status_code == 202
         embedded = client.post("/signup", data={"address": "victim@reader.test"})
         assert embedded.status_code == 409  # a form of another site first shows ours
-    desk = signups.Request(
-        newsletter=house.paper, address=Address.parse("victim@reader.test"), source="desk", method="asked by phone"
-    )
+    desk = asked(house, "victim@reader.test", "desk")
     house.settle()
     for _ in range(700):
         with house.database.transaction() as session:
@@ -78,9 +76,7 @@ def test_s1_ten_thousand_requests_are_one_letter_for_each_mailbox(house: House) 
     for n in range(0, 9_800, 200):
         with house.database.transaction() as session:
             for m in range(n, n + 200):
-                one = signups.Request(
-                    newsletter=house.paper, address=Address.parse(mailboxes[m % 40]), source="desk", method="asked"
-                )
+                one = asked(house, mailboxes[m % 40], "desk")
                 signups.sign_up(session, house.pages.keys, house.pages.config, one, house.clock.now)
     with house.database.snapshot() as session:
         found = [subscribers.requester(session, house.pages.keys, one, house.clock.now) for one in house.requests()]
@@ -352,9 +348,7 @@ def test_s11_one_mailbox_in_four_spellings_is_one_subject(house: House) -> None:
 
 
 def test_s12_posts_at_the_same_moment_make_one_request_and_one_letter(house: House) -> None:
-    requests = [
-        signups.Request(newsletter=house.paper, address=Address.parse("a@reader.test"), source="form", method="x")
-    ]
+    requests = [asked(house, "a@reader.test")]
     gate = threading.Barrier(4)
 
     def post() -> None:
@@ -436,9 +430,7 @@ def _surge(house: House, first: int, last: int) -> list[Pending]:
     made = []
     for n in range(first, last):
         with house.database.transaction() as session:
-            one = signups.Request(
-                newsletter=house.paper, address=Address.parse(f"r{n}@d{n}.test"), source="form", method="x"
-            )
+            one = asked(house, f"r{n}@d{n}.test")
             answer = signups.sign_up(session, house.pages.keys, house.pages.config, one, house.clock.now)
         assert isinstance(answer, Pending)
         made.append(answer)
