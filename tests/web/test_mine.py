@@ -244,7 +244,7 @@ def test_no_other_site_opens_a_visit_or_changes_an_address(house: House, site: s
 def signed_in_posts(house: House) -> set[str]:
     """Every route below /my/ that posts without a token in its path."""
     around: Any = house.client.app
-    paths = around.app.openapi()["paths"]
+    paths = around.app.app.openapi()["paths"]
     mine = {path for path, methods in paths.items() if path.startswith("/my/") and "post" in methods}
     return {path.replace("{newsletter}", "world-brief") for path in mine if "{token}" not in path}
 
