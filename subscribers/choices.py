@@ -11,8 +11,8 @@ from sqlmodel import Session
 from subscribers import particulars, registry, requests, suppressions
 from subscribers.errors import InvalidToken, NotSubscribed
 from subscribers.keys import Keys
-from subscribers.ledger import consent
-from subscribers.ledger.evidence import Event, Evidence, Kind, digest
+from subscribers.ledger import consent, notices
+from subscribers.ledger.evidence import Event, Evidence, Kind
 from subscribers.registry import NewSubscription, Person, Subscription
 from subscribers.states import Rhythm, State
 from subscribers.tokens import Purpose
@@ -74,7 +74,7 @@ def subscribe(
         kind=Kind.GIVEN,
         evidence=evidence,
         wording=consent.keep_wording(session, consented.wording, consented.language),
-        form=digest(consented.form),
+        form=notices.keep(session, consented.form, consented.language, now.date()),
     )
     [seq] = consent.append(session, keys, [event], now)
     requests.close(session, [person.fingerprint], [consented.newsletter])

@@ -17,12 +17,10 @@ from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.cli.people import AddressArgument, consent
 from newsletter.config import Newsletter
-from newsletter.delivery.witness import Witness
 from newsletter.errors import NewsletterError
-from newsletter.rendering import prose
-from newsletter.web import consents, joining
+from newsletter.web import consents, joining, receipts
 from newsletter.web.pages import Pages
-from subscribers import Address, Issuer, Office, ReceiptRefused, Verifier, Weakness, lint
+from subscribers import Address, ReceiptRefused, Verifier, Weakness, lint
 
 app = consent
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -47,14 +45,9 @@ def receipt(
     """Certify what the ledger holds on one address (ISO/IEC TS 27560), with its proof."""
     if as_format is Format.PDF and out is None:
         raise typer.BadParameter("a PDF needs --out FILE")
-    now = house.clock()
     with house.opened() as one:
-        witness = Witness(config=one.config, vault=one.vault)
-        subscribers.grow(one.database.transaction)
-        with one.database.transaction() as session:
-            made = subscribers.certify(session, one.vault.keys, _office(one, witness), Address.parse(address), now)
-        witness.write_down(one.database)
-        content = _written(one, made, as_format)
+        pages = _pages(one)
+        content = _written(pages, receipts.make(pages, Address.parse(address)), as_format)
     if out is None:
         sys.stdout.write(content.decode())
         return
@@ -113,31 +106,14 @@ def _weak(one: House, pages: Pages, paper: Newsletter) -> list[Weakness]:
     return found
 
 
-def _office(one: House, witness: Witness) -> Office:
-    site = one.config.site
-    issuer = Issuer(
-        name=site.publisher,
-        address=site.postal_address,
-        contact=site.contact_address,
-        url=site.base_url.rstrip("/"),
-        country=site.country,
-        authority=prose.address(site.authority_url, site.base_url) if site.authority_url else "",
-        relay=one.config.relay.host,
-    )
-    papers = {key: paper.name for key, paper in one.config.newsletters.items()}
-    return Office(issuer=issuer, newsletters=papers, signer=witness.signer)
-
-
 def _pages(one: House) -> Pages:
     return Pages(config=one.config, database=one.database, vault=one.vault, clock=house.clock)
 
 
-def _written(one: House, made: dict[str, Any], wanted: Format) -> bytes:
+def _written(pages: Pages, made: dict[str, Any], wanted: Format) -> bytes:
     if wanted is Format.JSONLD:
-        return (json.dumps(made, ensure_ascii=False, indent=2) + "\n").encode()
-    pages = _pages(one)
-    template = pages.environment.get_template("receipt.html")
-    page = template.render(receipt=made, css=pages.style.decode()).encode()
+        return receipts.as_json(made).encode()
+    page = receipts.as_html(pages, made).encode()
     return page if wanted is Format.HTML else _printed(page)
 
 

@@ -12,7 +12,7 @@ from sqlmodel import Session
 import subscribers
 from newsletter import readership
 from newsletter.database import Database
-from newsletter.delivery.ledger import ATTEMPTS, CONFIRMATION, DELIVERIES, MAILINGS
+from newsletter.delivery.ledger import ATTEMPTS, CONFIRMATION, DELIVERIES, EDITION, MAILINGS
 from subscribers import Address, Erased, Evidence, Keys
 
 
@@ -44,8 +44,9 @@ def forget(session: Session, gone: Erased) -> None:
     for one in gone.subscriptions:
         readership.forget(session, one)
     connection = session.connection()
-    edition = MAILINGS.c.kind != CONFIRMATION
-    for recipients, of in ((gone.subscriptions, edition), (gone.requests, ~edition)):
+    # Letters of errands are numbered by links, which are gone; what a relay said never holds an address anyway.
+    edition, confirmation = MAILINGS.c.kind == EDITION, MAILINGS.c.kind == CONFIRMATION
+    for recipients, of in ((gone.subscriptions, edition), (gone.requests, confirmation)):
         mailings = sa.select(MAILINGS.c.id).where(of).scalar_subquery()
         for table in (DELIVERIES, ATTEMPTS) if recipients else ():
             mine = (table.c.mailing_id.in_(mailings), table.c.recipient_id.in_(recipients), table.c.reply != "")

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 import subscribers
 from newsletter.languages import mark
-from newsletter.web import portable, preferences
+from newsletter.web import parting, portable, preferences
 from newsletter.web.pages import Pages, network, secure
 from newsletter.web.visit import MINE, NO_ADDRESS, Ask, cookie_name, from_here, mail, page_of, posted, tell, visit_of
 from subscribers import Address, Evidence, ExpiredToken, InvalidAddress
@@ -26,6 +26,7 @@ def routes(pages: Pages) -> APIRouter:
     _door(router, pages)
     _rooms(router, pages)
     preferences.routes(router, pages)
+    parting.routes(router, pages)
     _moving(router, pages)
     return router
 

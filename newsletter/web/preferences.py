@@ -11,7 +11,7 @@ from sqlmodel import Session
 from starlette.exceptions import HTTPException
 
 import subscribers
-from newsletter import languages
+from newsletter import languages, readership
 from newsletter.config import Newsletter
 from newsletter.languages import mark
 from newsletter.web import consents
@@ -20,6 +20,7 @@ from newsletter.web.pages import Pages, network
 from newsletter.web.visit import CHANGED, MINE, NO_ADDRESS, Visit, mail, page_of, posted, visit_of
 from subscribers import (
     Address,
+    Agreement,
     Choice,
     Consented,
     Evidence,
@@ -31,7 +32,7 @@ from subscribers import (
 )
 
 WEEKEND: Final = frozenset({"sat", "sun"})
-Deed = Literal["subscribe", "unsubscribe", "rhythm", "pause", "resume"]
+Deed = Literal["subscribe", "unsubscribe", "rhythm", "pause", "resume", "count", "uncount"]
 
 
 class Unclear(Exception):
@@ -155,7 +156,9 @@ def _do(pages: Pages, visitor: Visitor, newsletter: str, wish: Wish) -> None:
         choice = subscribers.choices(session, keys, visitor.subject, now).get(newsletter)
         if choice is None:
             raise HTTPException(404)
-        if wish.deed == "unsubscribe":
+        if wish.deed in {"count", "uncount"}:
+            _count(pages, session, visitor, paper, wish)
+        elif wish.deed == "unsubscribe":
             subscribers.unsubscribe(session, keys, choice.token, now, "button on the preferences page")
         elif wish.deed == "resume":
             subscribers.resume(session, keys, choice.token, now)
@@ -179,6 +182,27 @@ def _pause(pages: Pages, session: Session, choice: Choice, paper: Newsletter, wi
         raise Unclear(mark("Please choose a day within the next year.")) from error
 
 
+def _count(pages: Pages, session: Session, visitor: Visitor, paper: Newsletter, wish: Wish) -> None:
+    """Begin or end counting this reader as a person, by a box of its own that was empty."""
+    evidence = Evidence(method=f"{wish.deed} button on the preferences page", source="form", network=wish.network)
+    now, subject = pages.clock(), visitor.subject
+    if wish.deed == "uncount":
+        token = subscribers.choices(session, pages.keys, subject, now)[paper.key].token
+        readership.forget(session, subscribers.end_tracking_by_token(session, pages.keys, token, evidence, now).id)
+    elif paper.tracking == "consented" and wish.digest == _counting(pages, visitor, paper).digest:
+        asked = _counting(pages, visitor, paper)
+        agreement = Agreement(wording=asked.text, language=asked.language, evidence=evidence)
+        subscribers.allow_tracking(session, pages.keys, subject, paper.key, agreement, now)
+    else:
+        raise Unclear(CHANGED)
+
+
+def _counting(pages: Pages, visitor: Visitor, paper: Newsletter) -> Consent:
+    """The words a reader agrees to be counted by."""
+    text = pages.text("my_counting", visitor=visitor, newsletter=paper).strip()
+    return Consent(text=text, language=pages.speaking(visitor=visitor).code)
+
+
 def _subscribe(pages: Pages, visitor: Visitor, newsletter: str, wish: Wish) -> None:
     paper = pages.config.newsletters.get(newsletter)
     if paper is None:
@@ -199,16 +223,24 @@ def _preferences(pages: Pages, visit: Visit, wrong: Wrong = FINE, *, saved: str 
     now = pages.clock()
     with pages.database.snapshot() as session:
         held = subscribers.choices(session, pages.keys, visit.visitor.subject, now)
+        counted = {key for key in held if subscribers.is_tracked(session, visit.visitor.subject, key)}
     spoken = pages.speaking(visitor=visit.visitor).code
     entries = [
         _entry(pages, key, held.get(key), now, spoken) for key in dict.fromkeys([*pages.config.newsletters, *held])
     ]
+    counting = {
+        one.paper.key: _counting(pages, visit.visitor, one.paper)
+        for one in entries
+        if one.paper.tracking == "consented" and one.running
+    }
     return page_of(
         pages,
         "my_preferences",
         visit,
         422 if wrong.problem else 200,
         entries=entries,
+        counting=counting,
+        counted=counted,
         languages=[languages.language(code) for code in languages.CODES],
         saved=saved,
         problem=wrong.problem,

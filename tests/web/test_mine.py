@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 import subscribers
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import EDITION, Opening
+from newsletter.delivery.witness import Witness
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from newsletter.web.visit import COOKIE
@@ -25,8 +26,16 @@ from tests.builders import MONDAY, SITE, make_newsletter
 from tests.web.house import ON_SQLITE, OURS, READER, Clock, House
 
 NEW = "ana@elsewhere.test"
-DEEDS = ("subscribe", "unsubscribe", "rhythm", "pause", "resume")
-POSTS = ("/my/leave", "/my/export", "/my/subscriptions/world-brief", "/my/language", "/my/address")
+DEEDS = ("subscribe", "unsubscribe", "rhythm", "pause", "resume", "count", "uncount")
+POSTS = (
+    "/my/leave",
+    "/my/export",
+    "/my/receipt",
+    "/my/erase",
+    "/my/subscriptions/world-brief",
+    "/my/language",
+    "/my/address",
+)
 FIELDS = {"deed": "unsubscribe", "form": "json", "language": "en", "address": NEW}
 
 
@@ -600,3 +609,74 @@ def test_what_is_over_is_deleted(house: House) -> None:
     with house.database.transaction() as session:
         assert subscribers.prune_links(session, house.clock.now) == 1
     assert house.rows()["access_grant"] == house.rows()["reader_session"] == []
+
+
+# The last things
+
+
+def test_a_receipt_is_handed_over_for_machines_and_for_print(house: House) -> None:
+    house.subscribe()
+    sign_in(house)
+    made = post(house, "/my/receipt", form="json")
+    assert made.headers["content-disposition"].endswith('.jsonld"')
+    verifier = Witness(config=house.pages.config, vault=house.pages.vault).signer.verifier
+    assert subscribers.check_receipt(json.loads(made.text), verifier) == 2
+    page = post(house, "/my/receipt", form="html")
+    assert "Consent receipt" in page.text
+    assert READER not in page.text
+    assert post(house, "/my/receipt", form="pdf").status_code == 422
+
+
+def test_who_has_herself_erased_is_gone_and_the_ledger_still_verifies(house: House) -> None:
+    house.subscribe()
+    house.subscribe("ben@reader.test")
+    sign_in(house)
+    assert "Erase everything?" in house.client.get("/my/erase").text
+    answer = post(house, "/my/erase", never_again="true")
+    assert answer.status_code == 200
+    assert house.client.get("/my/data", follow_redirects=False).status_code == 303
+    with house.database.snapshot() as session:
+        assert subscribers.subject_of(session, house.pages.keys, Address.parse(READER)) is None
+        verdict = subscribers.verify(session, house.pages.keys)
+    assert verdict.ok
+    assert verdict.shredded
+    assert house.readers() == 1
+    rows = house.rows()
+    assert (rows["access_grant"], rows["reader_session"]) == ([], [])
+
+
+def test_an_erasure_that_is_held_says_until_when(house: House) -> None:
+    house.subscribe()
+    sign_in(house)
+    with house.database.transaction() as session:
+        mark = house.pages.keys.fingerprint(Address.parse(READER))
+        held = subscribers.Hold(reason="claim", owner="ana", until=date(2027, 3, 1))
+        subscribers.hold(session, mark, held)
+    answer = post(house, "/my/erase")
+    assert answer.status_code == 409
+    assert "March 1, 2027" in answer.text
+    assert house.readers() == 1
+
+
+@ON_SQLITE
+def test_a_reader_agrees_to_be_counted_by_the_words_she_saw_and_ends_it(house: House) -> None:
+    counting = replace(house.paper, tracking="consented")
+    config = replace(house.pages.config, newsletters={counting.key: counting})
+    pages = replace(house.pages, config=config)
+    there = House(pages=pages, client=TestClient(application(pages), base_url=SITE), clock=house.clock)
+    there.subscribe()
+    sign_in(there)
+    page = there.client.get("/my/preferences").text
+    digest = page.split('name="wording" value="')[1].split('"')[0]
+    assert choose(there, "count", wording="0" * 64).status_code == 422
+    assert choose(there, "count", wording=digest).status_code == 303
+    assert "Stop counting me" in there.client.get("/my/preferences").text
+    with there.database.snapshot() as session:
+        [agreed] = [
+            one
+            for one in subscribers.show(session, there.pages.keys, Address.parse(READER)).events
+            if one.kind is subscribers.Kind.TRACKING_GIVEN
+        ]
+    assert agreed.wording == digest
+    assert choose(there, "uncount").status_code == 303
+    assert "Stop counting me" not in there.client.get("/my/preferences").text
