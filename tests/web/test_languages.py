@@ -22,7 +22,7 @@ def test_a_person_walks_from_the_form_to_the_end_in_one_language(house: House, c
     pages = [house.client.get(f"/?lang={code}"), house.client.post(f"/signup?lang={code}", data=house.form())]
     token = house.confirm_token()
     pages.append(house.client.get(f"/confirm/{token}?lang={code}"))
-    done = house.client.post(f"/confirm/{token}?lang={code}")
+    done = house.press(f"/confirm/{token}?lang={code}")
     leaving = house.leave_token("ana@reader.test")
     pages += [
         done,

@@ -129,6 +129,7 @@ def test_the_documents_a_form_links_to_are_known_by_their_digests(house: House) 
 def test_a_sign_up_records_the_documents_it_was_shown(house: House) -> None:
     legal.publish(house.pages)
     house.client.post("/signup?lang=ja", data=house.form())
+    house.settle()
     with house.database.snapshot() as session:
         shown = legal.in_force(session, house.pages, "ja")
         header = session.connection().execute(sa.text("SELECT header FROM consent")).scalar_one()
