@@ -125,7 +125,9 @@ def _neutral(proof: Proof, part: str) -> str:
     token, home = blank(proof.nonce, "token"), f"{proof.site}/"
     for path in TOKEN_PATHS:
         part = part.replace(f"{proof.site}/{path}/{token}", home)
-    return part.replace(token, "").replace(blank(proof.nonce, "address"), "your address")
+    for name, shown in (("token", ""), ("address", "your address"), ("code", "········"), ("asked", "…")):
+        part = part.replace(blank(proof.nonce, name), shown)
+    return part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,10 +97,10 @@ def test_c12_weak_wordings_are_told_and_only_a_ticked_box_blocks(run: Run, monke
     ran = run("consent", "lint", "--json")
     assert ran.code == 0
     assert {one["rule"] for one in ran.answers} == {"bundled-purposes", "agrees-to-privacy-policy"}
-    from newsletter.web import public
+    from newsletter.web import joining
 
     ticked = '<form><input type="checkbox" name="tracking" checked></form>'
-    monkeypatch.setattr(public, "snapshot", lambda _pages, _paper, _asked: ticked)
+    monkeypatch.setattr(joining, "snapshot", lambda _pages, _paper, _asked: ticked)
     ran = run("consent", "lint")
     assert (ran.code, "blocks: pre-ticked" in ran.out) == (1, True)
     assert json.dumps("tracking") not in ran.err

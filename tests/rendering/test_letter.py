@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.errors import MessageError
-from newsletter.rendering.letter import Letter, Recipient, address, cut
+from newsletter.rendering.letter import Asked, Letter, Recipient, address, cut
 from newsletter.rendering.proof import Mailbox, Proof, blank
 from tests.builders import make_letter, make_proof
 
@@ -214,12 +214,13 @@ def test_a_headline_from_a_feed_cannot_add_a_header(hostile: str) -> None:
 
 @pytest.mark.parametrize("proof", [make_proof(), make_letter()], ids=["edition", "letter"])
 def test_what_the_shipped_templates_make_is_what_arrives(proof: Proof) -> None:
-    one = letter(proof)
-    text, html = (
-        part.replace(blank(proof.nonce, "token"), ANA.token).replace(blank(proof.nonce, "address"), ANA.address)
-        for part in (proof.text, proof.html)
-    )
-    assert bodies(read(one)) == [text, html]
+    asked = Asked(code="ABCD2345", at=AT, network="192.0.2.0/24")
+    one = letter(proof, replace(ANA, asked=asked if proof.kind == "letter" else None))
+    marks = {"token": ANA.token, "address": ANA.address, "code": asked.code, "asked": f"{AT:%Y-%m-%d %H:%M}"}
+    parts = [proof.text, proof.html]
+    for name, mark in marks.items():
+        parts = [part.replace(blank(proof.nonce, name), mark) for part in parts]
+    assert bodies(read(one)) == parts
     assert proof.nonce not in one.message.decode("ascii")
     assert all(len(line) <= 78 for line in one.message.split(b"\r\n"))
 

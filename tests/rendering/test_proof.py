@@ -315,7 +315,7 @@ def test_the_request_to_confirm_has_a_fixed_subject_and_nothing_else() -> None:
     assert made.subject == "Confirm your subscription to World Brief"
     assert "<img" not in made.html
     assert f"https://worldbrief.test/confirm/{blank(made.nonce, 'token')}" in made.text
-    assert "expires in 72 hours" in made.text
+    assert "expire in 72 hours" in made.text
     assert "ignore this letter" in made.text
     assert "every weekday" in visible(made.html)
     assert len(made.html.encode()) < 10_000

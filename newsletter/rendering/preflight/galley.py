@@ -14,14 +14,19 @@ from lxml.etree import ParserError, _Element
 from newsletter.editions.edition import Edition
 from newsletter.errors import MessageError
 from newsletter.rendering import letter
-from newsletter.rendering.letter import Recipient
+from newsletter.rendering.letter import Asked, Recipient
 from newsletter.rendering.proof import Proof, blank
 
 MOST_PLACE: Final = 80
 # What the longest recipient brings: RFC 5321 allows 254 octets of address, and tokens stay far below 64 characters.
-LONGEST: Final = {"address": "a" * 245 + "@mail.org", "token": "t" * 64}
+LONGEST: Final = {"address": "a" * 245 + "@mail.org", "token": "t" * 64, "code": "c" * 8, "asked": "2026-11-23 05:30"}
 # The letter the header checks read; nobody gets it.
-_READER: Final = Recipient(address="reader@mail.org", token="t" * 32, return_token="r" * 32)
+_READER: Final = Recipient(
+    address="reader@mail.org",
+    token="t" * 32,
+    return_token="r" * 32,
+    asked=Asked(code="ABCD2345", at=datetime(2026, 11, 23, 5, 30, tzinfo=UTC), network="192.0.2.0/24"),
+)
 _UNSEEN: Final = {"style", "script", "head", "title", "template"}
 
 
