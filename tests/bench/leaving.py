@@ -1,16 +1,20 @@
-"""One-click posts a second, each on the disk before it is answered, from a load generator in a process of its own."""
+"""One-click posts a second, each on the disk before it is answered, from a load generator in a process of its own.
+
+`python -m tests.bench.leaving PORT` posts for the tokens on standard input and says what it took.
+"""
 
 import asyncio
-import multiprocessing
+import json
 import socket
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +27,7 @@ from newsletter.web.one_click import BODY
 from newsletter.web.pages import Pages
 from tests.bench.engines import Engines, engines, notes
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
+from tests.bench.sinks import ROOT
 from tests.builders import MORNING
 from tests.delivery.newsroom import KEYS, NEWSLETTER, VAULT, make_config, subscribe
 
@@ -95,17 +100,14 @@ def _served(pages: Pages) -> Iterator[int]:
 
 def _posted(port: int, tokens: Sequence[str]) -> float:
     """Seconds until every post is answered, as the process that posted them measured it."""
-    mine, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_load, args=(port, list(tokens), theirs))
-    process.start()
-    seconds, refused = mine.recv()
-    process.join()
+    command = [sys.executable, "-m", "tests.bench.leaving", str(port)]
+    posts = json.dumps(list(tokens)).encode()
+    answer = subprocess.run(
+        command, cwd=ROOT, input=posts, check=True, stdout=subprocess.PIPE, start_new_session=True
+    ).stdout
+    seconds, refused = json.loads(answer)
     assert refused == 0
     return float(seconds)
-
-
-def _load(port: int, tokens: list[str], told: Connection) -> None:
-    told.send(asyncio.run(_post_all(port, tokens)))
 
 
 async def _post_all(port: int, tokens: list[str]) -> tuple[float, int]:
@@ -145,3 +147,7 @@ def _rows(count: int) -> float:
             for n in range(few):
                 connection.execute("UPDATE reader SET state = 'ended' WHERE id = ?", (n,))
             return few / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(_post_all(int(sys.argv[1]), json.load(sys.stdin)))))
