@@ -5,30 +5,21 @@ what makes a repeated delivery recognisable.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from html import escape
 from typing import Final
 
 from newsletter.errors import MessageError
-from newsletter.rendering import counting, mime
+from newsletter.rendering import counting, mime, transfer
 from newsletter.rendering.mime import Form, Header
 from newsletter.rendering.proof import Proof, blank
 
 SENDER_ID: Final = "worldbrief"  # Feedback-ID wants 5 to 15 characters that never change.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _RETURN_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,62}")  # RFC 5321 4.5.3.1.1: 64 octets, of which `b+` takes two.
-_SPECIMEN: Final = {
-    "address": "a.reader+brief@mail.example.org",
-    "token": "t" * 60,
-    "return": "r" * 40,
-    "reading": "d" * 60,
-    "code": "ABCD2345",
-    "asked": "2026-11-23 05:30",
-    "network": "2001:db8:85a3::/48",
-}
 _MARK: Final = re.compile(r"[A-Za-z0-9:./-]+(?: [A-Za-z0-9:./-]+)?")
 
 
@@ -55,6 +46,15 @@ class Asked:
     network: str
 
 
+SPECIMEN: Final = Recipient(
+    address="a.reader+brief@mail.example.org",
+    token="t" * 60,
+    return_token="r" * 40,
+    reading="d" * 60,
+    asked=Asked(code="ABCD2345", at=datetime(2026, 11, 23, 5, 30, tzinfo=UTC), network="2001:db8:85a3::/48"),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """RFC 5321: where refusals go, and where the letter goes."""
@@ -65,16 +65,28 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """An envelope and the RFC 5322 bytes that go in it: seven-bit, CRLF, no line above 998 octets."""
+    """An envelope and the RFC 5322 bytes that go in it: seven-bit, CRLF, no line above 998 octets.
+
+    `signature` is what a signer puts on top; `head` ends with the empty line. `form` and `values` made head and body.
+    """
 
     envelope: Envelope
-    message: bytes = field(repr=False)
     message_id: str
+    signature: bytes = field(default=b"", repr=False)
+    head: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+    form: Form = field(repr=False)
+    values: Mapping[str, bytes] = field(repr=False)
+
+    @property
+    def message(self) -> bytes:
+        """The whole, as it leaves."""
+        return b"".join((self.signature, self.head, self.body))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stencil:
-    """A proof ready to be addressed: all that is the same for every recipient of a mailing.
+    """A proof ready to be addressed: all that is the same for every recipient of a mailing through one relay.
 
     `personal` is the same for those who agreed to be counted, where the newsletter counts readers at all.
     """
@@ -82,6 +94,7 @@ class Stencil:
     form: Form
     sender: str
     bounce_domain: str
+    date: datetime
     personal: Form | None = None
 
     @property
@@ -90,22 +103,39 @@ class Stencil:
         return self.sender.rpartition("@")[2]
 
 
-def cut(proof: Proof, *, bounce_domain: str, date: datetime, checkpoint: str = "") -> Stencil:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What a mailing says of itself, beside its proof."""
+
+    date: datetime
+    checkpoint: str
+    profile: Mapping[str, str]
+
+
+def cut(
+    proof: Proof,
+    *,
+    bounce_domain: str,
+    date: datetime,
+    checkpoint: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Stencil:
     """The stencil of a mailing; `date` is the one Date of all its letters, and aware.
 
     `checkpoint` is the line all its letters testify to, in the header X-Consent-Checkpoint.
-
+    `headers` is the relay's profile: what it wants said beside, and with an empty text which of ours it does not.
     A specimen is read back with two parsers and compared. Raises MessageError when a header or part cannot be written
     safely, or was read back differently from what was intended.
     """
     if date.tzinfo is None:
         raise MessageError("Date", "has no time zone")
-    bounces_to = mime.safe_domain(bounce_domain) if bounce_domain else ""
+    made = _Made(date=date, checkpoint=checkpoint, profile=headers or {})
     return Stencil(
-        form=_form(proof, date, checkpoint),
+        form=_form(proof, made),
         sender=mime.safe_address(proof.sender.address),
-        bounce_domain=bounces_to,
-        personal=_form(counting.for_agreed(proof), date, checkpoint) if proof.personal else None,
+        bounce_domain=mime.safe_domain(bounce_domain) if bounce_domain else "",
+        date=date,
+        personal=_form(counting.for_agreed(proof), made) if proof.personal else None,
     )
 
 
@@ -115,27 +145,47 @@ def address(stencil: Stencil, recipient: Recipient) -> Letter:
     tokens = [recipient.token, *([recipient.reading] if recipient.reading else [])]
     if not all(map(_TOKEN.fullmatch, tokens)) or not _RETURN_TOKEN.fullmatch(recipient.return_token):
         raise MessageError("token", "may hold only letters, digits, hyphens and underscores, and not too many")
-    values = {"address": to, "token": recipient.token, "return": recipient.return_token, "reading": recipient.reading}
+    values = _values(recipient) | {"address": to}
+    octets = {name: value.encode("ascii") for name, value in values.items()}
     form = stencil.personal if stencil.personal and recipient.reading else stencil.form
+    domain = stencil.bounce_domain
     try:
-        message = form.fill(values | _marks(recipient.asked))
+        head, body = form.head.fill(octets), form.body(values)
     except KeyError as error:
         raise MessageError(str(error.args[0]), "is not known of this recipient") from error
-    domain = stencil.bounce_domain
     return Letter(
         envelope=Envelope(mail_from=f"b+{recipient.return_token}@{domain}" if domain else stencil.sender, rcpt_to=to),
-        message=message,
         message_id=f"<{recipient.return_token}@{stencil.domain}>",
+        head=head,
+        body=body,
+        form=form,
+        values=octets,
     )
 
 
-def _form(proof: Proof, date: datetime, checkpoint: str) -> Form:
-    names = {blank(proof.nonce, name): name for name in _SPECIMEN}
-    markers = {name: marker for marker, name in names.items()}
-    parts = (mime.part("plain", proof.text, names), mime.part("html", proof.html, names))
-    form = mime.alternatives(_headers(proof, date, markers, checkpoint), parts, _boundary(proof), names)
+def _values(recipient: Recipient) -> dict[str, str]:
+    """What fills the blanks of a proof, by name."""
+    return {
+        "address": recipient.address,
+        "token": recipient.token,
+        "return": recipient.return_token,
+        "reading": recipient.reading,
+        **_marks(recipient.asked),
+    }
+
+
+def _form(proof: Proof, made: _Made) -> Form:
+    specimen = _values(SPECIMEN)
+    names = {blank(proof.nonce, name): name for name in specimen}
+    parts = (transfer.part("plain", proof.text, names), transfer.part("html", proof.html, names))
+    marked, meant = (
+        _profiled(_headers(proof, made, values), made.profile)
+        for values in ({name: marker for marker, name in names.items()}, specimen)
+    )
+    form = mime.alternatives(marked, parts, _boundary(proof), names)
+    message = form.head.fill({name: value.encode("ascii") for name, value in specimen.items()}) + form.body(specimen)
     bodies = [("plain", _filled(proof.text, names)), ("html", _filled(proof.html, names, html=True))]
-    mime.verify(form.fill(_SPECIMEN), _headers(proof, date, _SPECIMEN, checkpoint), bodies)
+    mime.verify(message, meant, bodies)
     return form
 
 
@@ -149,6 +199,13 @@ def _marks(asked: Asked | None) -> dict[str, str]:
     return marks
 
 
+def _profiled(headers: Sequence[Header], profile: Mapping[str, str]) -> tuple[Header, ...]:
+    """The headers as one relay wants them."""
+    told = {name.lower() for name in profile}
+    kept = [header for header in headers if header.name.lower() not in told]
+    return (*kept, *(mime.plain(name, value) for name, value in profile.items() if value))
+
+
 def _boundary(proof: Proof) -> str:
     try:
         return f"=_{proof.digest[:32]}"
@@ -157,12 +214,13 @@ def _boundary(proof: Proof) -> str:
 
 
 def _filled(text: str, names: Mapping[str, str], *, html: bool = False) -> str:
+    values = _values(SPECIMEN)
     for marker, name in names.items():
-        text = text.replace(marker, escape(_SPECIMEN[name]) if html else _SPECIMEN[name])
+        text = text.replace(marker, escape(values[name]) if html else values[name])
     return text
 
 
-def _headers(proof: Proof, date: datetime, values: Mapping[str, str], checkpoint: str) -> tuple[Header, ...]:
+def _headers(proof: Proof, made: _Made, values: Mapping[str, str]) -> tuple[Header, ...]:
     """Every header in order; `values` fills the blanks, with markers or with a specimen."""
     sender = mime.safe_address(proof.sender.address)
     domain = sender.rpartition("@")[2]
@@ -170,14 +228,14 @@ def _headers(proof: Proof, date: datetime, values: Mapping[str, str], checkpoint
         mime.mailbox("From", proof.sender.name, sender),
         mime.plain("To", values["address"]),
         mime.unstructured("Subject", proof.subject),
-        mime.plain("Date", format_datetime(date)),
+        mime.plain("Date", format_datetime(made.date)),
         mime.plain("Message-ID", f"<{values['return']}@{domain}>"),
     ]
     if proof.reply_to and proof.reply_to != proof.sender.address:
         headers.append(mime.mailbox("Reply-To", "", proof.reply_to))
     headers += _edition_headers(proof, values["token"]) if proof.kind == "edition" else _letter_headers(proof, values)
-    if checkpoint:
-        headers.append(mime.plain("X-Consent-Checkpoint", checkpoint))
+    if made.checkpoint:
+        headers.append(mime.plain("X-Consent-Checkpoint", made.checkpoint))
     headers += [
         mime.plain("X-Auto-Response-Suppress", "OOF, AutoReply"),
         mime.plain("Content-Language", proof.language),

@@ -1,4 +1,4 @@
-"""The one header serialiser and the part encoder: text in, RFC 5322 and RFC 2045 bytes out. Pure; knows no newsletter.
+"""The one header serialiser: text in, RFC 5322 bytes out, round parts that `transfer` encoded. Knows no newsletter.
 
 Python's own policies are not used for writing: they put encoded-words into long List-Unsubscribe values and let an
 encoded word in a headline become a header of its own. They are used for reading back what was written: see `verify`.
@@ -14,10 +14,10 @@ from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage, Message
 from email.utils import parseaddr
-from html import escape
 from typing import Final, Literal
 
 from newsletter.errors import MessageError
+from newsletter.rendering.transfer import Part, Segments, segments
 from newsletter.stories.story import ascii_host
 
 CRLF: Final = "\r\n"
@@ -188,120 +188,25 @@ def _q(character: str) -> str:
     return "".join(chr(byte) if byte in _Q_PLAIN else f"={byte:02X}" for byte in character.encode())
 
 
-Encoding = Literal["quoted-printable", "base64"]
-_Q_PRINTED: Final = re.compile(rb"[^\t\x20-\x3c\x3e-\x7e]")
-_Q_VALUE: Final = re.compile(rb"[A-Za-z0-9_@+-][A-Za-z0-9_@+.-]{0,74}|")
-_LEADING: Final = ((b".", b"=2E"), (b"From ", b"=46rom "))
-BASE64_OCTETS: Final = 57  # RFC 2045 6.8: 76 characters a line.
-VALUE_OCTETS: Final = 30  # What a blank is filled with, about.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A text with blanks, encoded as far as that is possible before they are filled.
-
-    `pieces` stand round the blanks called `names`, in turn: encoded ones for quoted-printable, plain UTF-8 for base64,
-    which cannot be joined at arbitrary offsets.
-    """
-
-    subtype: Literal["plain", "html"]
-    encoding: Encoding
-    pieces: tuple[bytes, ...]
-    names: tuple[str, ...]
-
-    def fill(self, values: Mapping[str, str]) -> bytes:
-        """The encoded body for these values; in HTML they are escaped."""
-        chosen = {name: escape(values[name]) if self.subtype == "html" else values[name] for name in set(self.names)}
-        octets = {name: value.encode() for name, value in chosen.items()}
-        if self.encoding == "quoted-printable":
-            quoted = {name: _quoted_value(value) for name, value in octets.items()}
-            return _joined(self.pieces, [quoted[name] for name in self.names])
-        if not self.names:
-            return self.pieces[0]
-        return _base64(_joined(self.pieces, [octets[name] for name in self.names]))
-
-
-def part(subtype: Literal["plain", "html"], text: str, blanks: Mapping[str, str]) -> Part:
-    """The text with its blanks (marker -> name) prepared for filling, in the smaller of the two encodings."""
-    canonical = text.replace("\r\n", "\n").replace("\r", "\n")
-    try:
-        raw, names = _split(canonical.encode(), blanks)
-    except UnicodeEncodeError as error:
-        raise MessageError(f"text/{subtype}", "holds half a surrogate pair, which is no character") from error
-    quoted = tuple(_quoted_piece(piece, first=n == 0, last=n == len(names)) for n, piece in enumerate(raw))
-    lines = tuple(piece.replace(b"\n", b"\r\n") for piece in raw)
-    filled = VALUE_OCTETS * len(names)
-    size = -(-(sum(map(len, lines)) + filled) // BASE64_OCTETS) * (LINE + 2)
-    if sum(map(len, quoted)) + filled <= size:
-        return Part(subtype=subtype, encoding="quoted-printable", pieces=quoted, names=names)
-    return Part(subtype=subtype, encoding="base64", pieces=lines if names else (_base64(lines[0]),), names=names)
-
-
-def _split(data: bytes, blanks: Mapping[str, str]) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
-    if not blanks:
-        return (data,), ()
-    found = re.split(b"(" + b"|".join(re.escape(marker.encode()) for marker in blanks) + b")", data)
-    return tuple(found[::2]), tuple(blanks[marker.decode()] for marker in found[1::2])
-
-
-def _joined(pieces: Sequence[bytes], values: Sequence[bytes]) -> bytes:
-    whole = [b""] * (len(pieces) + len(values))
-    whole[::2], whole[1::2] = pieces, values
-    return b"".join(whole)
-
-
-def _base64(data: bytes) -> bytes:
-    text = base64.b64encode(data)
-    return b"\r\n".join(text[n : n + LINE] for n in range(0, len(text), LINE)) + b"\r\n"
-
-
-def _quoted_piece(piece: bytes, *, first: bool, last: bool) -> bytes:
-    """One piece between blanks, with a soft line break at each side where a blank stands."""
-    lines = piece.split(b"\n")
-    encoded = [_quoted_line(line, ended=last or n < len(lines) - 1) for n, line in enumerate(lines)]
-    return (b"" if first else b"=\r\n") + b"\r\n".join(encoded) + (b"" if last or not encoded[-1] else b"=\r\n")
-
-
-def _quoted_line(line: bytes, *, ended: bool) -> bytes:
-    """One line in quoted-printable (RFC 2045 6.7), in softly broken lines of at most 76 octets.
-
-    No line begins with a dot or "From ", so that nobody has to stuff the one or quote the other.
-    """
-    line = _Q_PRINTED.sub(lambda found: b"=%02X" % found[0][0], line)
-    if ended and line.endswith((b" ", b"\t")):
-        line = line[:-1] + b"=%02X" % line[-1]
-    broken: list[bytes] = []
-    while True:
-        for start, instead in _LEADING:
-            if line.startswith(start):
-                line = instead + line[len(start) :]
-        if len(line) <= LINE - (not ended):
-            return b"".join([*broken, line])
-        # An escape is not cut in two: one that begins in the last two places moves to the next line.
-        cut = line.find(b"=", LINE - 3, LINE - 1)
-        cut = LINE - 1 if cut < 0 else cut
-        broken.append(line[:cut] + b"=\r\n")
-        line = line[cut:]
-
-
-def _quoted_value(value: bytes) -> bytes:
-    """A blank's value, which has lines of its own: the piece after it begins with the soft line break."""
-    return value if _Q_VALUE.fullmatch(value) else _quoted_line(value, ended=False)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A multipart/alternative message but for its blanks: the headers' pieces, and each part with what precedes it."""
+    """A multipart/alternative message but for its blanks (marker -> name): headers, parts, and what stands between."""
 
-    pieces: tuple[bytes, ...]
-    names: tuple[str, ...]
+    headers: tuple[Header, ...]
+    blanks: Mapping[str, str]
+    head: Segments
     parts: tuple[tuple[bytes, Part], ...]
     end: bytes
 
-    def fill(self, values: Mapping[str, str]) -> bytes:
-        """The message. Header values must be safe already: `safe_address`, or tokens of [A-Za-z0-9_-]."""
-        body = [octets for before, one in self.parts for octets in (before, one.fill(values))]
-        return b"".join((_joined(self.pieces, [values[name].encode("ascii") for name in self.names]), *body, self.end))
+    @property
+    def opening(self) -> bytes:
+        """How every body begins, as far as it is the same for all."""
+        before, first = self.parts[0]
+        return before + first.opening
+
+    def body(self, values: Mapping[str, str]) -> bytes:
+        """What follows the empty line behind the headers."""
+        return b"".join([octets for before, one in self.parts for octets in (before, one.fill(values))] + [self.end])
 
 
 def alternatives(headers: Sequence[Header], parts: Sequence[Part], boundary: str, blanks: Mapping[str, str]) -> Form:
@@ -312,17 +217,23 @@ def alternatives(headers: Sequence[Header], parts: Sequence[Part], boundary: str
     name, count = Counter(header.name.lower() for header in headers).most_common(1)[0]
     if count > 1:
         raise MessageError(name, "there may be only one")
-    head = "".join(header.lines() for header in headers).encode("ascii")
-    pieces, names = _split(head, blanks)
-    opened = []
+    head = "".join(header.lines() for header in headers) + CRLF
+    opened, line = [], f"--{boundary}"
     for one in parts:
         about = (
             plain("Content-Type", f"text/{one.subtype}; charset=utf-8"),
             plain("Content-Transfer-Encoding", one.encoding),
         )
         lines = "".join(header.lines() for header in about)
-        opened.append((f"{CRLF}--{boundary}{CRLF}{lines}{CRLF}".encode("ascii"), one))
-    return Form(pieces=pieces, names=names, parts=tuple(opened), end=f"{CRLF}--{boundary}--{CRLF}".encode("ascii"))
+        opened.append((f"{line}{CRLF}{lines}{CRLF}".encode("ascii"), one))
+        line = f"{CRLF}--{boundary}"
+    return Form(
+        headers=tuple(headers),
+        blanks=blanks,
+        head=segments(head.encode("ascii"), blanks),
+        parts=tuple(opened),
+        end=f"{line}--{CRLF}".encode("ascii"),
+    )
 
 
 def multipart_headers(boundary: str) -> tuple[Header, Header]:
@@ -341,6 +252,8 @@ def verify(message: bytes, headers: Sequence[Header], bodies: Sequence[tuple[str
     assert isinstance(strict, EmailMessage)
     if re.search(rb"\r(?!\n)|(?<!\r)\n|[^\t\r\n\x20-\x7e]", message):
         raise MessageError("message", "holds something else than printable ASCII and CRLF")
+    if max(map(len, message.split(b"\r\n"))) > MOST_OCTETS:
+        raise MessageError("message", f"holds a line of more than {MOST_OCTETS} octets")
     for parsed in (strict, loose):
         if Counter(parsed.keys()) != Counter(header.name for header in headers):
             raise MessageError("message", "other headers were read back than were written")
