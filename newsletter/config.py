@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from newsletter import typed
+from newsletter import signing, typed
 from newsletter.errors import ConfigError
+from newsletter.signing import Dkim
 from newsletter.typed import Text
 
 ENVIRONMENT_PREFIX: Final = "WORLD_BRIEF_"
@@ -71,6 +72,9 @@ class RelaySettings:
     connect_timeout_seconds: float = 30.0
     command_timeout_seconds: float = 300.0
     dot_timeout_seconds: float = 600.0
+    dkim: Literal["self", "relay", "both"] = "self"
+    unsigned: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +227,7 @@ class Config:
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     web: Web = field(default_factory=Web)
     relay: RelaySettings = field(default_factory=RelaySettings)
+    dkim: Dkim = field(default_factory=Dkim)
     delivery: Delivery = field(default_factory=Delivery)
     wire: Wire = field(default_factory=Wire)
     signup: Signup = field(default_factory=Signup)
@@ -254,7 +259,7 @@ _POSITIVE: Final = frozenset(
         *("delivery.chunk_size", "delivery.lease_seconds", "delivery.poll_seconds"),
         *("wire.timeout_seconds", "wire.pull_minutes", "signup.confirm_hours", "signup.proof_cost"),
         *("web.session_hours", "privacy.proof_months", "privacy.idle_months", "privacy.journal_days"),
-        "privacy.keyring_backup_days",
+        *("privacy.keyring_backup_days", "dkim.expire_days"),
     }
 )
 
@@ -309,6 +314,7 @@ def _overlay(table: dict[str, Any], environ: Mapping[str, str]) -> None:
 def _check(config: Config) -> None:
     _check_origins(config)
     _check_numbers(config)
+    _check_signing(config)
     for key, one in config.newsletters.items():
         where = f"newsletters.{key}"
         try:
@@ -341,7 +347,7 @@ def _check_origins(config: Config) -> None:
 
 
 def _check_numbers(config: Config) -> None:
-    for section in ("database", "web", "relay", "delivery", "wire", "signup", "privacy"):
+    for section in ("database", "web", "relay", "dkim", "delivery", "wire", "signup", "privacy"):
         settings = getattr(config, section)
         for one in fields(settings):
             name, value = f"{section}.{one.name}", getattr(settings, one.name)
@@ -351,3 +357,11 @@ def _check_numbers(config: Config) -> None:
                 )
     if not config.delivery.retry_minutes or min(config.delivery.retry_minutes) < 1:
         raise ConfigError(config.path, "delivery.retry_minutes", "must name at least one wait, each of at least 1")
+
+
+def _check_signing(config: Config) -> None:
+    lives = [config.signup.confirm_hours, *(one.expires_after_hours for one in config.newsletters.values())]
+    for key, reason in signing.faults(config.dkim, max(lives)):
+        raise ConfigError(config.path, f"dkim.{key}", reason)
+    for key, reason in signing.profile_faults(config.relay.unsigned, config.relay.headers):
+        raise ConfigError(config.path, f"relay.{key}", reason)

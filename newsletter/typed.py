@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from datetime import date, time
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -45,7 +45,7 @@ def _value(kind: Any, value: object, file: Path, where: str) -> object:
         return section(typing.cast("type[Any]", kind), value, file, where)
     if origin in {Mapping, typing.get_origin(Mapping[str, str])}:
         if not isinstance(value, Mapping):
-            raise ConfigError(file, where, "must be a table of tables")
+            raise ConfigError(file, where, "must be a table")
         return {key: _value(arguments[1], one, file, f"{where}.{key}") for key, one in value.items()}
     if origin is tuple:
         if isinstance(value, Text):
@@ -70,10 +70,8 @@ def _scalar(kind: Any, value: object, file: Path, where: str) -> object:
             if kind in {int, float}:
                 return kind(value)
             value = str(value)
-        if kind is time and isinstance(value, str):
-            return time.fromisoformat(value)
-        if kind is date and isinstance(value, str):
-            return date.fromisoformat(value)
+        if kind in {time, date, datetime} and isinstance(value, str):
+            return kind.fromisoformat(value)
     except (ValueError, KeyError) as error:
         raise ConfigError(file, where, f"{value!r} is no {_WORDS[kind]}") from error
     if kind is float and type(value) is int:
@@ -89,5 +87,6 @@ _WORDS: Final = {
     float: "number",
     bool: "true or false",
     time: 'time of day such as "05:30"',
+    datetime: 'moment such as "2026-12-01T06:00:00Z"',
     date: 'date such as "2026-12-24"',
 }

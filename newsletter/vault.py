@@ -65,12 +65,12 @@ def _derived(master: bytes, label: str) -> bytes:
 def create(home: Path) -> Path:
     """Write a new master secret and a new key for checkpoints under `home` where missing; returns the secret's path."""
     create_checkpoint_key(home)
-    return _once(home / MASTER_FILE, base64.b64encode(secrets.token_bytes(MASTER_BYTES)) + b"\n")
+    return write_once(home / MASTER_FILE, base64.b64encode(secrets.token_bytes(MASTER_BYTES)) + b"\n")
 
 
 def create_checkpoint_key(home: Path) -> Path:
     """Write a new Ed25519 key for checkpoints under `home` unless there is one, and return its path."""
-    return _once(home / CHECKPOINT_FILE, subscribers.new_key(secrets.token_bytes(32)))
+    return write_once(home / CHECKPOINT_FILE, subscribers.new_key(secrets.token_bytes(32)))
 
 
 def unlock(home: Path, environ: Mapping[str, str]) -> Vault:
@@ -79,12 +79,12 @@ def unlock(home: Path, environ: Mapping[str, str]) -> Vault:
     Raises SecretError when the master is missing, malformed or short, or a file may be read by others.
     """
     file = home / MASTER_FILE
-    text = environ.get("WORLD_BRIEF_SECRET") or _private(file, f"missing; `worldbrief init` writes {file}")
+    text = environ.get("WORLD_BRIEF_SECRET") or private_text(file, f"missing; `worldbrief init` writes {file}")
     masters = _masters(text, "WORLD_BRIEF_SECRET" if environ.get("WORLD_BRIEF_SECRET") else file)
     number = max(masters)
     password = environ.get("WORLD_BRIEF_RELAY_PASSWORD", "")
     if not password and (home / RELAY_PASSWORD_FILE).exists():
-        password = _private(home / RELAY_PASSWORD_FILE, "").strip()
+        password = private_text(home / RELAY_PASSWORD_FILE, "").strip()
     former = {one: master for one, master in masters.items() if one != number}
     return Vault(
         master=masters[number],
@@ -98,7 +98,7 @@ def unlock(home: Path, environ: Mapping[str, str]) -> Vault:
 def add_master(home: Path) -> int:
     """Add a new master to the file, in one step that leaves either the old file or the new one; returns its number."""
     file = home / MASTER_FILE
-    masters = _masters(_private(file, f"missing; `worldbrief init` writes {file}"), file)
+    masters = _masters(private_text(file, f"missing; `worldbrief init` writes {file}"), file)
     number = max(masters) + 1
     if number > MOST_MASTERS:
         raise SecretError(file, f"holds {MOST_MASTERS} masters, more than which cannot be told apart")
@@ -136,7 +136,7 @@ def _masters(text: str, where: str | Path) -> dict[int, bytes]:
 def _checkpoint_pem(file: Path) -> bytes:
     if not file.exists():
         return b""
-    pem = _private(file, "").encode()
+    pem = private_text(file, "").encode()
     try:
         subscribers.Signer("", pem).verifier  # noqa: B018 -- to say now what would else be said in mid-send
     except subscribers.InvalidCheckpoint as error:
@@ -144,7 +144,8 @@ def _checkpoint_pem(file: Path) -> bytes:
     return pem
 
 
-def _once(path: Path, content: bytes) -> Path:
+def write_once(path: Path, content: bytes) -> Path:
+    """Write a file that only its owner may read, unless there is one: a secret is never written over."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -155,7 +156,11 @@ def _once(path: Path, content: bytes) -> Path:
     return path
 
 
-def _private(file: Path, missing: str) -> str:
+def private_text(file: Path, missing: str) -> str:
+    """What stands in a file that only its owner may read; `missing` says what to do when it is not there.
+
+    Raises SecretError.
+    """
     try:
         mode = file.stat().st_mode
         text = file.read_text("utf-8")

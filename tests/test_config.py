@@ -1,6 +1,7 @@
 """A wrong setting is one line that names the file, the key and the nearest known one."""
 
-from datetime import date, time
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,24 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
         ("[wire]\nmax_redirects = -1", "wire.max_redirects: must not be negative"),
         ("[signup]\nembed_origins = ['https://a.org; x']", "signup.embed_origins: 'https://a.org; x' is no origin"),
         ("sources = 3", "sources: must be a table"),
+        ("[dkim]\nselector = '../wb1'", "dkim.selector: '../wb1' is no name such as wb1"),
+        ("[dkim]\nnext_selector = 'WB2'", "dkim.next_selector: 'WB2' is no name such as wb1"),
+        ("[dkim]\nselector = 'wb1'\nnext_selector = 'wb1'", "dkim.next_selector: is the selector that signs already"),
+        ("[dkim]\nswitch_at = 'soon'", "dkim.switch_at: 'soon' is no moment such as"),
+        ("[dkim]\nswitch_at = 2026-12-01T06:00:00", "dkim.switch_at: has no zone"),
+        ("[dkim]\nexpire_days = 0", "dkim.expire_days: must be more than 0"),
+        ("[dkim]\nexpire_days = 3", "dkim.expire_days: must outlast a letter that may be tried for 72 hours"),
+        ("[dkim]\ndomain = 'bücher.example'", "dkim.domain: 'bücher.example' is no domain in lower-case ASCII"),
+        ("[dkim]\ndomain = 'a.test; l=0'", "dkim.domain: 'a.test; l=0' is no domain"),
+        ("[relay]\ndkim = 'none'", "relay.dkim: 'none' is not one of self, relay, both"),
+        ("[relay]\nunsigned = ['List-Unsubscribe']", "relay.unsigned: List-Unsubscribe must be signed"),
+        ("[relay]\nheaders = 'x'", "relay.headers: must be a table"),
+        ("[relay.headers]\nX-A = 3", "relay.headers.X-A: 3 is no text"),
+        ("[relay.headers]\nBcc = 'v@x.org'", "relay.headers.Bcc: must be X-…, CFBL-Address or BIMI-Selector"),
+        ("[relay.headers]\nX-A = 'é'", "relay.headers.X-A: must be X-…, CFBL-Address or BIMI-Selector in ASCII"),
+        ('[relay.headers]\nX-A = "a\\r\\nBcc: v@x.org"', "relay.headers.X-A: must be"),
+        ("[relay.headers]\nX-consent-checkpoint = 'x'", "relay.headers.X-consent-checkpoint: must be"),
+        ("[relay.headers]\nFrom = ''", "relay.headers.From: only these can be left out: content-language"),
         ("[site]\nbase_url = 'ftp://x'", "site.base_url: must start with https://"),
         ("[newsletters.other]\nname = 'Other'", "newsletters.other.sender_address: missing"),
         ("[newsletters.other]\nname='O'\nsender_address='x'", "newsletters.other.sender_address: 'x' is no address"),
@@ -76,6 +95,32 @@ def test_a_wrong_newsletter_is_named(tmp_path: Path, line: str, says: str) -> No
     with pytest.raises(ConfigError) as caught:
         _load(tmp_path, MINIMAL + line)
     assert f"newsletters.world-brief.{says}" in str(caught.value)
+
+
+def test_a_relay_has_a_profile_and_a_switch_of_keys_a_moment(tmp_path: Path) -> None:
+    loaded = _load(
+        tmp_path,
+        MINIMAL
+        + """
+[relay]
+unsigned = ["Message-ID", "Date"]
+headers = { X-SES-CONFIGURATION-SET = "brief", Feedback-ID = "" }
+[dkim]
+selector = "wb1"
+next_selector = "wb2"
+switch_at = 2026-12-01T06:00:00Z
+""",
+        {"WORLD_BRIEF_DKIM__ED25519": "true"},
+    )
+    assert loaded.relay.headers == {"X-SES-CONFIGURATION-SET": "brief", "Feedback-ID": ""}
+    at = datetime(2026, 12, 1, 6, tzinfo=UTC)
+    assert (loaded.dkim.switch_at, loaded.dkim.ed25519) == (at, True)
+    assert loaded.dkim.selector_at(at - timedelta(seconds=1)) == "wb1"
+    assert loaded.dkim.selector_at(at) == "wb2"
+    assert replace(loaded.dkim, switch_at=None).selector_at(at) == "wb1"
+    assert replace(loaded.dkim, next_selector="").selector_at(at) == "wb1"
+    other = _load(tmp_path, MINIMAL, {"WORLD_BRIEF_DKIM__SWITCH_AT": "2026-12-01T07:00+01:00"})
+    assert other.dkim.switch_at == at
 
 
 def test_the_environment_sets_any_key(tmp_path: Path) -> None:

@@ -88,13 +88,15 @@ def test_the_default_configuration_loads() -> None:
     assert found.sources == {}
 
 
-@pytest.mark.parametrize("section", ["site", "database", "web", "relay", "delivery", "wire", "signup", "alerts"])
+@pytest.mark.parametrize(
+    "section", ["site", "database", "web", "relay", "dkim", "delivery", "wire", "signup", "alerts"]
+)
 def test_a_section_names_every_setting_and_no_other(section: str) -> None:
     known = {f.name for f in fields(getattr(Config(), section))}
     assert _settings()[section] == known
 
 
-@pytest.mark.parametrize("section", ["database", "web", "relay", "delivery", "wire", "signup", "alerts"])
+@pytest.mark.parametrize("section", ["database", "web", "relay", "dkim", "delivery", "wire", "signup", "alerts"])
 def test_a_section_shows_the_defaults(section: str) -> None:
     assert getattr(config.load(CONFIG, {}), section) == getattr(Config(), section)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from newsletter.cli import (
     demo,
+    dkim,
     doctor,
     edition,
     feedback,
@@ -30,6 +31,7 @@ app.add_typer(edition.app, name="edition")
 app.add_typer(transfers.subscriber, name="subscriber")
 app.add_typer(proofs.app, name="consent")
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(dkim.app, name="dkim")
 app.add_typer(service.account, name="account")
 app.add_typer(service.db, name="db")
 app.add_typer(privacy.app, name="privacy")

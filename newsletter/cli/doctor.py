@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -14,10 +14,11 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.config import Config
-from newsletter.delivery import correspondence, relay, signups
+from newsletter.delivery import correspondence, dkim, keyfiles, relay, signups
+from newsletter.delivery.keyfiles import Key
 from newsletter.desk import accounts
 from newsletter.errors import NewsletterError
-from newsletter.rendering import template
+from newsletter.rendering import letter, proof, template
 from newsletter.rendering.preflight.content import target_fault
 from newsletter.rendering.template import TEMPLATES
 from newsletter.safekeeping import arming
@@ -25,6 +26,7 @@ from newsletter.scheduling import timetable
 from newsletter.web.door import Door
 
 FREE_BYTES: Final = 500_000_000
+OLD_DAYS: Final = 365
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,4 +141,46 @@ def _privacy(one: House) -> Iterator[Found]:
     yield Found(part="privacy", state="warn" if late else "ok", detail=said)
 
 
-CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _privacy, _signups, _relay)
+def _dkim(one: House) -> Iterator[Found]:
+    settings, relay = one.config.dkim, one.config.relay
+    if relay.dkim != "self":
+        advice = "see that it covers List-Unsubscribe and List-Unsubscribe-Post (RFC 8058 4)"
+        yield Found(part="dkim", state="ok", detail=f"the relay signs: {advice}")
+    if relay.dkim == "relay":
+        return
+    selector = settings.selector_at(house.clock())
+    if not selector:
+        detail = "letters leave unsigned, which large receivers refuse; run `worldbrief dkim new`"
+        yield Found(part="dkim", state="warn", detail=detail)
+    signer = dkim.signer(one.config)
+    for key in signer.keys.values():
+        yield from _key(key, keyfiles.domains(one.config), signs=key.selector in keyfiles.pair(selector, twin=True))
+    for paper in one.config.newsletters.values():
+        made = proof.prove_letter(
+            template.load(correspondence.LETTERS / "confirm", paper.direction), paper, one.config.site, {"hours": "72"}
+        )
+        seal = signer.seal(letter.cut(made, bounce_domain="", date=house.clock(), headers=relay.headers))
+        sender = seal.stencil.domain
+        if settings.domain and not f".{sender}".endswith(f".{settings.domain}"):
+            detail = (
+                f"{paper.key}: {settings.domain} is not {sender} or above it: DMARC may not take them for one house"
+            )
+            yield Found(part="dkim", state="warn", detail=detail)
+    if unknown := set(signer.unsigned) - set(dkim.SIGNED):
+        yield Found(part="dkim", state="warn", detail=f"relay.unsigned: {min(unknown)} would not be signed anyway")
+
+
+def _key(key: Key, domains: Sequence[str], *, signs: bool) -> Iterator[Found]:
+    days = (house.clock() - key.made_at).days
+    what = f"{key.selector} ({key.algorithm}, {key.bits} bits, {days} days old)"
+    names = ", ".join(keyfiles.record_name(key.selector, domain) for domain in domains)
+    use = "signs" if signs else "is kept ready"
+    detail = f"{what} {use}, its file private; `worldbrief dkim show` prints what must be published at {names}"
+    yield Found(part="dkim", state="ok", detail=detail)
+    if key.algorithm == "rsa" and key.bits < keyfiles.RSA_BITS:
+        yield Found(part="dkim", state="warn", detail=f"{what} is short: {keyfiles.RSA_BITS} bits are right (RFC 8301)")
+    if signs and days > OLD_DAYS:
+        yield Found(part="dkim", state="warn", detail=f"{what} has signed for long; run `worldbrief dkim rotate`")
+
+
+CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _privacy, _signups, _relay, _dkim)

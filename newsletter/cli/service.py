@@ -223,7 +223,7 @@ def _settings(value: object, where: str) -> list[str]:
             lines += _settings(inner, name)
         elif isinstance(inner, dict):
             for key, one in inner.items():
-                lines += _settings(one, f"{name}.{key}")
+                lines += _settings(one, f"{name}.{key}") if is_dataclass(one) else [f"{name}.{key} = {one!r}"]
         else:
             lines.append(f"{name} = {inner}" if isinstance(inner, Path) else f"{name} = {inner!r}")
     return lines

@@ -16,12 +16,13 @@ from sqlmodel import Session
 
 from newsletter import languages
 from newsletter.config import Config, Newsletter
-from newsletter.delivery import dispatch, relay
+from newsletter.delivery import dispatch, dkim, relay
 from newsletter.delivery.dispatch import Single
+from newsletter.delivery.dkim import Signer
 from newsletter.delivery.ledger import CONFIRMATION, MailingId
 from newsletter.delivery.outcome import Replied
 from newsletter.editions import store
-from newsletter.errors import MessageError, NewsletterError
+from newsletter.errors import MessageError, NewsletterError, SecretError
 from newsletter.rendering import letter, proof, template
 from newsletter.rendering.letter import Recipient
 from newsletter.rendering.proof import Proof
@@ -88,13 +89,14 @@ def alert(lines: Sequence[str], config: Config, vault: Vault, now: datetime) -> 
 
 
 async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> None:
-    stencil = letter.cut(made, bounce_domain="", date=now)
+    stencil = letter.cut(made, bounce_domain="", date=now, headers=config.relay.headers)
+    seal = _signer(config).seal(stencil)
     connection = await relay.connect(config.relay, vault.relay_password)
     try:
         for place, address in enumerate(config.alerts.mail_to):
             reader = Recipient(address=address, token="none", return_token=f"alert-{uuid.uuid4().hex}")  # noqa: S106
             try:
-                one = letter.address(stencil, reader)
+                one = seal.sign(letter.address(stencil, reader))
             except MessageError as error:
                 # One bad address must not keep the others from knowing.
                 log.error("alerts.mail_to[%d] cannot be written to: %s", place, error)  # noqa: TRY400
@@ -104,6 +106,15 @@ async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> Non
                 log.error("the alert to alerts.mail_to[%d] was not accepted: %s", place, result)
     finally:
         await connection.close()
+
+
+def _signer(config: Config) -> Signer:
+    """What signs an alert. One without a signature says more than none: the key may be what it is about."""
+    try:
+        return dkim.signer(config)
+    except SecretError as error:
+        log.error("the alert leaves unsigned: %s", error)  # noqa: TRY400 -- its one line says it all
+        return Signer(settings=config.dkim, keys={})
 
 
 def _letter(name: str, newsletter: Newsletter, config: Config, values: dict[str, str]) -> Proof:

@@ -14,10 +14,11 @@ from typing import Final
 from sqlmodel import Session
 
 import subscribers
-from newsletter.config import Delivery
+from newsletter.config import Config
 from newsletter.database import Database
 from newsletter.delivery import claims, leases, ledger, returns, roster
 from newsletter.delivery.claims import Settlement
+from newsletter.delivery.dkim import Seal, Signer
 from newsletter.delivery.leases import Lease, Wanted
 from newsletter.delivery.ledger import CONFIRMATION, EDITION, Accounts, Mailing, MailingId
 from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Phase, Replied, Reply, Scope, Submitted, judge
@@ -26,7 +27,7 @@ from newsletter.editions import store, workflow
 from newsletter.editions.workflow import Event
 from newsletter.errors import Disarmed, LedgerError
 from newsletter.rendering import letter, proof
-from newsletter.rendering.letter import Asked, Recipient, Stencil
+from newsletter.rendering.letter import Asked, Recipient
 from newsletter.safekeeping import arming
 from newsletter.vault import Vault
 from subscribers import Dropped
@@ -35,7 +36,7 @@ Person = subscribers.Recipient | subscribers.Requester | subscribers.Addressee
 
 # Consent that was read longer ago than this is read again before the last byte of a letter.
 FRESH: Final = timedelta(seconds=5)
-KEPT_STENCILS: Final = 16
+KEPT_SEALS: Final = 16
 LOST: Final = "lost"
 LONGEST_WAIT_SECONDS: Final = 300
 MOST_REPLY: Final = 500
@@ -47,7 +48,7 @@ class Hold:
     """A lease this worker has, and how many of its letters are on their way through it."""
 
     lease: Lease
-    stencil: Stencil
+    seal: Seal
     pending: int = 0
     exhausted: bool = False
     lost: bool = False
@@ -73,15 +74,17 @@ class Intake:
     def __init__(
         self,
         database: Database,
-        settings: Delivery,
+        config: Config,
         vault: Vault,
+        signer: Signer,
         clock: Callable[[], datetime],
         only: MailingId | None,
     ) -> None:
-        self._database, self._settings, self._clock, self._only = database, settings, clock, only
+        self._database, self._settings, self._clock, self._only = database, config.delivery, clock, only
+        self._profile, self._signer = config.relay.headers, signer
         self._keys = vault.keys
         self._return_key = vault.derive("returns/1")
-        self._stencils: dict[MailingId, Stencil] = {}
+        self._seals: dict[MailingId, Seal] = {}
         self.worker = roster.this_worker()
 
     def enrol(self) -> None:
@@ -122,7 +125,7 @@ class Intake:
         )
         with self._database.transaction() as session:
             lease = leases.claim(session, wanted, now)
-            return Hold(lease, self._stencil(session, lease.mailing)) if lease else None
+            return Hold(lease, self._seal(session, lease.mailing)) if lease else None
 
     def take(self, hold: Hold, limit: int) -> list[Errand]:
         """Claim some letters; those nobody may be sent any more are dropped at once, with the reason."""
@@ -229,7 +232,7 @@ class Intake:
         """Everybody's address and tokens as of now, or why there is no letter; in the order of `ids`."""
         if mailing.kind == EDITION:
             known = subscribers.recipients(session, self._keys, ids, mailing.newsletter, now, on=mailing.on)
-            counted = self._stencil(session, mailing).personal is not None
+            counted = self._seal(session, mailing).stencil.personal is not None
             reads = subscribers.reading_tokens(session, self._keys, list(ids), mailing.newsletter) if counted else {}
             return {one: self._recipient(mailing, one, known[one], reads.get(one, "")) for one in ids}
         find = subscribers.requester if mailing.kind == CONFIRMATION else subscribers.addressee
@@ -251,21 +254,21 @@ class Intake:
         found = self._people(session, errand.hold.mailing, [errand.id], now)
         return not isinstance(found[errand.id], Dropped)
 
-    def _stencil(self, session: Session, mailing: Mailing) -> Stencil:
-        """The mailing's stencil, cut from the frozen document and from nothing else."""
-        if mailing.id not in self._stencils:
-            document = _frozen(session, mailing)
+    def _seal(self, session: Session, mailing: Mailing) -> Seal:
+        """The mailing's stencil and what signs it, cut from the frozen document and from nothing else."""
+        if mailing.id not in self._seals:
             # The one Date of all its letters, so that a letter sent again is the same to the byte.
-            cut = letter.cut(
-                proof.from_bytes(document),
+            stencil = letter.cut(
+                proof.from_bytes(_frozen(session, mailing)),
                 bounce_domain=self._settings.bounce_domain,
                 date=mailing.frozen_at,
                 checkpoint=mailing.checkpoint or "",
+                headers=self._profile,
             )
-            if len(self._stencils) == KEPT_STENCILS:
-                del self._stencils[next(iter(self._stencils))]
-            self._stencils[mailing.id] = cut
-        return self._stencils[mailing.id]
+            if len(self._seals) == KEPT_SEALS:
+                del self._seals[next(iter(self._seals))]
+            self._seals[mailing.id] = self._signer.seal(stencil)
+        return self._seals[mailing.id]
 
     def _record(self, session: Session, errand: Errand, result: Settlement, now: datetime) -> None:
         if not claims.record(session, errand.hold.lease, errand.id, result, now):

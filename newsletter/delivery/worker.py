@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from newsletter.config import Config
 from newsletter.database import Database
-from newsletter.delivery import relay
+from newsletter.delivery import dkim, relay
 from newsletter.delivery.intake import Errand, Hold, Intake
 from newsletter.delivery.ledger import Accounts, MailingId
 from newsletter.delivery.outcome import Phase, Scope
@@ -122,7 +122,8 @@ class _Lane:
     async def carry(self, errand: Errand) -> None:
         """Take one letter to the relay and record what became of it."""
         try:
-            written = letter.address(errand.hold.stencil, errand.recipient)
+            seal = errand.hold.seal
+            written = seal.sign(letter.address(seal.stencil, errand.recipient))
         except MessageError as error:
             self._intake.drop(errand, f"cannot be written: {error}")
             return
@@ -192,7 +193,7 @@ class _Sender:
     def __init__(self, job: Work, clock: Callable[[], datetime], progress: Callable[[Accounts], None] | None) -> None:
         self._job, self._clock, self._progress = job, clock, progress
         self._relay, self._settings = job.config.relay, job.config.delivery
-        self._intake = Intake(job.database, job.config.delivery, job.vault, clock, job.only)
+        self._intake = Intake(job.database, job.config, job.vault, dkim.signer(job.config), clock, job.only)
         self._lanes = max(1, self._relay.connections)
         self._errands: asyncio.Queue[Errand | None] = asyncio.Queue(maxsize=self._lanes)
         self._holds: list[Hold] = []

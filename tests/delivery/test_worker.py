@@ -7,20 +7,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 import subscribers
 from newsletter.database import Database
-from newsletter.delivery import dispatch, ledger, worker
+from newsletter.delivery import dispatch, keyfiles, ledger, worker
 from newsletter.delivery.dispatch import Single
 from newsletter.delivery.ledger import Accounts, Line, MailingId
 from newsletter.delivery.outcome import DeliveryState
 from newsletter.delivery.worker import Work
 from newsletter.editions import store
 from newsletter.editions.workflow import Event, State
-from newsletter.errors import DatabaseError, LedgerError, RelayError
+from newsletter.errors import DatabaseError, LedgerError, RelayError, SecretError
 from newsletter.postbox import (
     Act,
     Moment,
@@ -34,8 +35,10 @@ from newsletter.postbox import (
     running,
 )
 from newsletter.rendering import proof
+from newsletter.signing import Dkim
 from subscribers import Address, Evidence, Pending
 from tests.builders import make_letter
+from tests.delivery import oracle
 from tests.delivery.builders import counts
 from tests.delivery.newsroom import (
     KEYS,
@@ -258,6 +261,44 @@ def test_a_letter_in_doubt_is_sent_again_to_the_byte_and_stays_listed(database: 
     assert arrived - Counter([doubled]) == everybody(6)
     assert len({one.data for one in box.messages if one.rcpt_to[0] == doubled}) == 1
     assert [line.state for line in _uncertain(database, mailing)] == [DeliveryState.ACCEPTED]
+
+
+@once
+def test_a_signed_letter_is_signed_the_same_when_it_is_sent_again(
+    database: Database, now: datetime, tmp_path: Path
+) -> None:
+    keys = [keyfiles.create(tmp_path, name) for name in keyfiles.pair("wb1", twin=True)]
+    with running(Postbox(script=at(Stage.ANSWER, Act.RESET, times=1))) as box:
+        config = make_config(box.port, lease_seconds=LONG_LEASE)
+        config = replace(config, home=tmp_path, dkim=Dkim(selector="wb1", ed25519=True))
+        mailing = sending(database, config, 6, now)
+        accounts = work(database, config, Clock(now, FAST), mailing, patience_seconds=0.6)
+    assert accounts == Accounts(due=6, accepted=6)
+    records = oracle.published(keys, "worldbrief.test")
+    assert [oracle.verdicts(one.data, records, now) for one in box.messages] == [[True, True]] * 7
+    assert len({one.data for one in box.messages}) == 6
+
+
+@once
+def test_a_relay_gets_the_headers_it_asked_for(database: Database, now: datetime) -> None:
+    with running(Postbox()) as box:
+        config = with_relay(make_config(box.port), headers={"X-PM-Message-Stream": "brief", "Feedback-ID": ""})
+        work(database, config, Clock(now), sending(database, config, 2, now))
+    assert arrivals(box) == everybody(2)
+    for one in box.messages:
+        assert b"\r\nX-PM-Message-Stream: brief\r\n" in one.data
+        assert b"Feedback-ID" not in one.data
+
+
+@once
+def test_nothing_is_claimed_when_the_key_is_missing(database: Database, now: datetime, tmp_path: Path) -> None:
+    with running(Postbox()) as box:
+        config = replace(make_config(box.port), home=tmp_path, dkim=Dkim(selector="wb1"))
+        mailing = sending(database, config, 3, now)
+        with pytest.raises(SecretError, match="wb1"):
+            work(database, config, Clock(now), mailing)
+    assert counts(database, mailing) == {"waiting": 3}
+    assert not box.messages
 
 
 @once
