@@ -10,13 +10,15 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import compose, delivery, leaving, ledger, memory, million, people, preflight, render
+from tests.bench import compose, delivery, leaving, ledger, memory, million, people, preflight, render, sign, wire
 from tests.bench.measure import FULL, QUICK, Machine, Neighbours, Scale, Table
 
 BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
     "compose": compose.run,
     "preflight": preflight.run,
     "render": render.run,
+    "sign": sign.run,
+    "wire": wire.run,
     "ledger": ledger.run,
     "people": people.run,
     "million": million.run,

@@ -28,7 +28,7 @@ def run(scale: Scale) -> Table:
     newsletter, site, edition = make_newsletter(), make_site(), printable(make_edition().on)
     design = template.load(template.TEMPLATES / newsletter.template)
     made = proof.prove(design, edition, newsletter, site)
-    sized = {f"{_size(one)} KB": one for one in (made, *(_of_size(made, 1000 * size) for size in KILOBYTES))}
+    sized = {f"{_size(one)} KB": one for one in (made, *(of_size(made, 1000 * size) for size in KILOBYTES))}
     stencils = {
         name: letter.cut(one, bounce_domain="bounces.worldbrief.test", date=MORNING) for name, one in sized.items()
     }
@@ -86,7 +86,7 @@ def _address(made: Proof) -> bytes:
     return letter.address(letter.cut(made, bounce_domain="", date=MORNING), READER).message
 
 
-def _of_size(made: Proof, size: int) -> Proof:
+def of_size(made: Proof, size: int) -> Proof:
     """The proof with paragraphs taken out of, or put into, its HTML until the letter has about `size` bytes."""
     head, _, _ = made.html.partition("<body")
     bare = replace(made, html=f"{head}<body>{{}}</body></html>")
