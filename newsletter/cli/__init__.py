@@ -17,6 +17,7 @@ from newsletter.cli import (
     proofs,
     safekeeping,
     service,
+    sink,
     story,
     transfers,
 )
@@ -45,7 +46,7 @@ for command in (
     service.web,
     service.work,
     service.schedule,
-    service.postbox,
+    sink.postbox,
     safekeeping.backup,
     safekeeping.restore,
 ):

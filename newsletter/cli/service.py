@@ -1,4 +1,4 @@
-"""The commands that set up and run an installation: init, config, run, web, work, schedule, postbox, db, account."""
+"""The commands that set up and run an installation: init, config, run, web, work, schedule, db, account."""
 
 import email
 import email.policy
@@ -33,6 +33,11 @@ from newsletter.web.app import serve
 db = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
 account = typer.Typer(help="Desk accounts.", no_args_is_help=True, rich_markup_mode=None)
 
+# What is configured for the real relay's TLS and login is none of a postbox's business.
+_PLAIN = dict.fromkeys(("USERNAME", "TOKEN_COMMAND", "TOKEN_FILE", "TOKEN_URL", "PINNED_CERTIFICATES"), "") | {
+    "TLS": "none",
+    "AUTH": "auto",
+}
 DEFAULT_CONFIG = Path(newsletter.config.__file__).parents[1] / "config.toml"
 
 
@@ -106,20 +111,6 @@ def schedule() -> None:
     _until_stopped(lambda one, stop: scheduler.run(one.database, one.config, one.vault, house.clock, stop))
 
 
-def postbox(
-    port: Annotated[int, typer.Option("--port", help="The port to listen on.")] = 8025,
-    folder: Annotated[Path, typer.Option("--folder", help="Where each letter is kept as an .eml file.")] = Path(
-        "var/postbox"
-    ),
-) -> None:
-    """Run an SMTP relay that keeps what it accepts as files and sends nothing on."""
-    stop = threading.Event()
-    with running(Postbox(port=port, folder=folder, keep=False)) as box, stopping(stop):
-        house.say(f"postbox on 127.0.0.1:{box.port}, letters in {folder}, Ctrl-C to stop")
-        stop.wait()
-        house.say(f"{box.count} letters")
-
-
 @db.command()
 def upgrade() -> None:
     """Bring the database to this program's schema; does nothing when it is there already."""
@@ -187,8 +178,8 @@ def _relayed(folder: Path, settings: Config, environ: dict[str, str]) -> Iterato
     postbox = Postbox(folder=folder, keep=False)
     postbox.tell = lambda arrived: _announce(arrived, settings)
     with running(postbox) as box:
-        environ |= {"WORLD_BRIEF_RELAY__HOST": "127.0.0.1", "WORLD_BRIEF_RELAY__PORT": str(box.port)}
-        environ |= {"WORLD_BRIEF_RELAY__TLS": "none", "WORLD_BRIEF_RELAY__USERNAME": ""}
+        plain = _PLAIN | {"HOST": "127.0.0.1", "PORT": str(box.port)}
+        environ |= {f"WORLD_BRIEF_RELAY__{name}": value for name, value in plain.items()}
         house.say(f"postbox: every letter is kept in {folder}, none leaves this machine")
         yield
 

@@ -8,6 +8,8 @@ in one line what a bad relay does: `Postbox(script=at(Stage.DOT, Act.CLOSE))`.
 from newsletter.postbox.conversation import Service
 from newsletter.postbox.script import (
     Act,
+    Also,
+    Drip,
     Half,
     Moment,
     Move,
@@ -20,13 +22,17 @@ from newsletter.postbox.script import (
     behave,
     first_of,
     greylist,
+    mixed,
     refuse,
 )
-from newsletter.postbox.server import Arrived, Postbox, PostboxError, running
+from newsletter.postbox.server import Postbox, PostboxError, running
+from newsletter.postbox.shelf import Arrived
 
 __all__ = [
     "Act",
+    "Also",
     "Arrived",
+    "Drip",
     "Half",
     "Moment",
     "Move",
@@ -42,6 +48,7 @@ __all__ = [
     "behave",
     "first_of",
     "greylist",
+    "mixed",
     "refuse",
     "running",
 ]

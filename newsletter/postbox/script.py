@@ -10,13 +10,14 @@ from typing import Final
 class Stage(StrEnum):
     """Where in a conversation a script is asked.
 
-    BODY: the first byte of a letter has come. DOT: all of it, nothing is kept yet. ANSWER: the letter is kept, the 250
-    not yet said.
+    CONNECT: somebody is at the door, before TLS or any word. TLS: the handshake is about to begin. BODY: the first byte
+    of a letter has come. DOT: all of it, nothing is kept yet. ANSWER: the letter is kept, the 250 not yet said.
     """
 
+    CONNECT = "connect"
     BANNER = "banner"
     EHLO = "ehlo"
-    STARTTLS = "starttls"
+    TLS = "tls"
     AUTH = "auth"
     MAIL = "mail"
     RCPT = "rcpt"
@@ -28,25 +29,46 @@ class Stage(StrEnum):
 
 
 class Act(Enum):
-    """CLOSE ends the connection (FIN), RESET tears it (RST), HANG says nothing more and reads nothing more."""
+    """CLOSE ends the connection (FIN), RESET tears it (RST), HANG says nothing more and reads nothing more.
+
+    LATER holds the usual reply back until the next one is said, so that both arrive at once.
+    """
 
     CLOSE = "close"
     RESET = "reset"
     HANG = "hang"
+    LATER = "later"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """What a script knows: the stage, the address (of MAIL and RCPT), and the letters taken on this connection."""
+    """What a script knows: the stage, the address (of MAIL and RCPT), the letters taken on this connection.
+
+    `argument` is all that was said behind the command, `connection` a number of its own for each.
+    """
 
     stage: Stage
     address: str = ""
+    argument: str = ""
     letters: int = 0
+    connection: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Give this reply instead of the usual one; several lines are joined by CRLF. After a 421 the connection ends."""
+    """Give this reply instead of the usual one; several lines are joined by CRLF. After a 421 the connection ends.
+
+    With `later` it waits for the next reply, so that both arrive at once. A 354 to DATA asks for a letter even when
+    nobody is there to get it.
+    """
+
+    text: str
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Say this line behind the usual reply, in the same breath: a reply to nothing."""
 
     text: str
 
@@ -65,7 +87,14 @@ class Pause:
     seconds: float
 
 
-Move = Act | Say | Half | Pause
+@dataclass(frozen=True, slots=True)
+class Drip:
+    """Give the usual reply one octet at a time, with so many seconds before each."""
+
+    seconds: float
+
+
+Move = Act | Say | Also | Half | Pause | Drip
 Script = Callable[[Moment], Move | None]
 
 GREYLISTED: Final = "450 4.7.1 Greylisted, try again in 300 seconds"
@@ -123,5 +152,18 @@ def first_of(*scripts: Script) -> Script:
 
     def script(moment: Moment) -> Move | None:
         return next((move for one in scripts if (move := one(moment)) is not None), None)
+
+    return script
+
+
+def mixed(stage: Stage, text: str) -> Script:
+    """Refuse at MAIL or RCPT, ask for the letter all the same, and give the replies of the whole envelope at once."""
+
+    def script(moment: Moment) -> Move | None:
+        if moment.stage is stage:
+            return Say(text, later=True)
+        if moment.stage in {Stage.MAIL, Stage.RCPT}:
+            return Act.LATER
+        return Say("354 Go on anyway") if moment.stage is Stage.DATA else None
 
     return script

@@ -2,15 +2,11 @@
 
 import asyncio
 import logging
-import os
-import re
-import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,29 +14,18 @@ from types import TracebackType
 from typing import Final, Self
 
 from newsletter.errors import NewsletterError
+from newsletter.postbox import manners
 from newsletter.postbox.conversation import Conversation, Desk, Service
-from newsletter.postbox.script import Script, behave
+from newsletter.postbox.script import Moment, Script, Stage, behave
+from newsletter.postbox.shelf import Arrived, Shelf
 
 log = logging.getLogger(__name__)
 
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9@+_.-]+")
-_LONGEST_NAME: Final = 80
 _MOST_AT_THE_DOOR: Final = 128
-_Entered = tuple[asyncio.Transport, Conversation]
 
 
 class PostboxError(NewsletterError, OSError):
     """A postbox cannot listen where it was told to, or keep its letters there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """A letter that was taken: its envelope, its bytes as the sender meant them, and when."""
-
-    mail_from: str
-    rcpt_to: tuple[str, ...]
-    data: bytes
-    at: datetime
 
 
 class Postbox:
@@ -63,12 +48,12 @@ class Postbox:
         self.host, self.port, self.count = host, port, 0
         self.clock: Callable[[], datetime] = partial(datetime.now, UTC)
         self.tell: Callable[[Arrived], object] = lambda _arrived: None
-        self._folder, self._keep = folder, keep
+        self.shelf = Shelf(folder) if folder else None
+        self._keep = keep
         self._messages: list[Arrived] = []
-        self._run = secrets.token_hex(3)
         self._desk = Desk(service=service or Service(), script=script, take=self._take)
         self._door: socket.socket | None = None
-        self._entering: dict[asyncio.Task[_Entered], socket.socket] = {}
+        self._entering: dict[asyncio.Task[None], socket.socket] = {}
 
     @property
     def messages(self) -> tuple[Arrived, ...]:
@@ -77,8 +62,8 @@ class Postbox:
 
     async def __aenter__(self) -> Self:
         try:
-            if self._folder:
-                self._folder.mkdir(parents=True, exist_ok=True)
+            if self.shelf:
+                self.shelf.open()
             self._door = _listen(self.host, self.port)
         except (OSError, OverflowError, ValueError) as error:  # a port above 65535 overflows, a host may be no name
             raise PostboxError(f"the postbox cannot be opened: {getattr(error, 'strerror', None) or error}") from error
@@ -118,41 +103,35 @@ class Postbox:
         # asyncio does it only for sockets that name their protocol; without it three short replies wait for an ACK.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setblocking(False)
-        service = self._desk.service
-        loop = asyncio.get_running_loop()
-        tls = service.tls if service.implicit_tls else None
-        conversation = partial(Conversation, self._desk)
-        entry = loop.create_task(loop.connect_accepted_socket(conversation, connection, ssl=tls))
+        entry = asyncio.get_running_loop().create_task(self._enter(connection))
         self._entering[entry] = connection
         entry.add_done_callback(self._entered)
 
-    def _entered(self, entry: asyncio.Task[_Entered]) -> None:
+    async def _enter(self, connection: socket.socket) -> None:
+        service = self._desk.service
+        tls = service.tls if service.implicit_tls else None
+        for stage in (Stage.CONNECT, Stage.TLS) if tls else (Stage.CONNECT,):
+            if not await manners.receive(self._desk.script(Moment(stage=stage)), connection):
+                connection.close()
+                return
+        conversation = partial(Conversation, self._desk)
+        await asyncio.get_running_loop().connect_accepted_socket(conversation, connection, ssl=tls)
+
+    def _entered(self, entry: asyncio.Task[None]) -> None:
         connection = self._entering.pop(entry)
         if not entry.cancelled() and (error := entry.exception()):
             log.debug("a client did not get in: %s", error)
             connection.close()
 
-    def _take(self, mail_from: str, rcpt_to: tuple[str, ...], data: bytes) -> int:
-        arrived = Arrived(mail_from=mail_from, rcpt_to=rcpt_to, data=data, at=self.clock())
-        if self._folder:
-            self._write(self._folder, arrived)
+    def _take(self, mail_from: str, rcpt_to: tuple[str, ...], beside: tuple[str, ...], data: bytes) -> int:
+        arrived = Arrived(mail_from=mail_from, rcpt_to=rcpt_to, data=data, at=self.clock(), beside=beside)
+        if self.shelf:
+            self.shelf.put(arrived)
         if self._keep:
             self._messages.append(arrived)
         self.tell(arrived)
         self.count += 1
         return self.count
-
-    def _write(self, folder: Path, arrived: Arrived) -> None:
-        """One file that is whole or not there; its name begins with the time, so that names sort and never clash."""
-        name = f"{arrived.at:%Y%m%dT%H%M%S}-{self._run}-{self.count + 1:06}-{_UNSAFE.sub('_', arrived.rcpt_to[0])}"
-        final = folder / f"{name[:_LONGEST_NAME]}.eml"
-        unfinished = final.with_suffix(".part")
-        try:
-            unfinished.write_bytes(arrived.data)
-            os.replace(unfinished, final)  # noqa: PTH105, the same, and it says that it replaces
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -341,3 +341,37 @@ def test_a_client_that_goes_away_in_the_middle_leaves_nothing() -> None:
     with running(Postbox()) as box:
         talk(box, ENVELOPE + LETTER, b"")
         assert box.count == 0
+
+
+CHUNKED = b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 11, 100_000])
+def test_a_letter_in_chunks_is_taken_as_it_is(size: int) -> None:
+    stream = CHUNKED + b"BDAT 3\r\na\r\nBDAT 0\r\nBDAT 7 LAST\r\n.\r\n.\r\n\rQUIT\r\n"
+    with running(Postbox(service=Service(chunking=True))) as box:
+        heard = talk(box, *(stream[n : n + size] for n in range(0, len(stream), size)))
+        assert [one.data for one in box.messages] == [b"a\r\n.\r\n.\r\n\r"]
+    assert heard.count(b"250 2.0.0") == 3
+
+
+def test_a_chunk_that_is_too_large_is_read_and_refused() -> None:
+    letter = b"x" * 1_000_000
+    with running(Postbox(service=Service(chunking=True, most_octets=1_000))) as box:
+        heard = talk(box, CHUNKED, b"BDAT %d LAST\r\n" % len(letter), letter, b"QUIT\r\n")
+        assert box.count == 0
+    assert b"552 5.3.4" in heard
+    assert heard.endswith(b"221 Bye\r\n")
+
+
+def test_chunks_without_a_recipient_are_read_and_refused() -> None:
+    with running(Postbox(service=Service(chunking=True))) as box:
+        heard = talk(box, b"EHLO c.test\r\nBDAT 6\r\nQUIT\r\nBDAT 0 LAST\r\nRSET\r\nBDAT x\r\nQUIT\r\n")
+    assert heard.count(b"503 5.5.1") == 2
+    assert b"501 5.5.4" in heard
+
+
+def test_a_client_that_goes_away_in_a_chunk_leaves_nothing() -> None:
+    with running(Postbox(service=Service(chunking=True))) as box:
+        talk(box, CHUNKED, b"BDAT 100 LAST\r\nhalf of it", b"")
+        assert box.count == 0
