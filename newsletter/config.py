@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from newsletter import signing, typed
+from newsletter import typed
 from newsletter.errors import ConfigError
+from newsletter.relays import RelaySettings
 from newsletter.signing import Dkim
 from newsletter.typed import Text
 
@@ -54,27 +55,6 @@ class Web:
     port: int = 8000
     session_hours: int = 8
     proxies: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelaySettings:
-    """The server letters are submitted to (RFC 5321); the password comes from the environment or a 0600 file."""
-
-    host: str = "127.0.0.1"
-    port: int = 25
-    tls: Literal["none", "starttls", "implicit"] = "none"
-    verify_certificate: bool = True
-    ca_file: str = ""
-    username: str = ""
-    helo_name: str = ""
-    connections: int = 4
-    messages_per_connection: int = 500
-    connect_timeout_seconds: float = 30.0
-    command_timeout_seconds: float = 300.0
-    dot_timeout_seconds: float = 600.0
-    dkim: Literal["self", "relay", "both"] = "self"
-    unsigned: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,8 +234,6 @@ RESERVED_ENVIRONMENT: Final = frozenset(
 # Where nothing, or less, would stop the house or never end; every other number may be 0, and none is negative.
 _POSITIVE: Final = frozenset(
     {
-        *("relay.connections", "relay.messages_per_connection", "relay.connect_timeout_seconds"),
-        *("relay.command_timeout_seconds", "relay.dot_timeout_seconds"),
         *("delivery.chunk_size", "delivery.lease_seconds", "delivery.poll_seconds"),
         *("wire.timeout_seconds", "wire.pull_minutes", "signup.confirm_hours", "signup.proof_cost"),
         *("web.session_hours", "privacy.proof_months", "privacy.idle_months", "privacy.journal_days"),
@@ -314,7 +292,7 @@ def _overlay(table: dict[str, Any], environ: Mapping[str, str]) -> None:
 def _check(config: Config) -> None:
     _check_origins(config)
     _check_numbers(config)
-    _check_signing(config)
+    _check_sending(config)
     for key, one in config.newsletters.items():
         where = f"newsletters.{key}"
         try:
@@ -347,7 +325,7 @@ def _check_origins(config: Config) -> None:
 
 
 def _check_numbers(config: Config) -> None:
-    for section in ("database", "web", "relay", "dkim", "delivery", "wire", "signup", "privacy"):
+    for section in ("database", "web", "dkim", "delivery", "wire", "signup", "privacy"):
         settings = getattr(config, section)
         for one in fields(settings):
             name, value = f"{section}.{one.name}", getattr(settings, one.name)
@@ -359,9 +337,9 @@ def _check_numbers(config: Config) -> None:
         raise ConfigError(config.path, "delivery.retry_minutes", "must name at least one wait, each of at least 1")
 
 
-def _check_signing(config: Config) -> None:
-    lives = [config.signup.confirm_hours, *(one.expires_after_hours for one in config.newsletters.values())]
-    for key, reason in signing.faults(config.dkim, max(lives)):
-        raise ConfigError(config.path, f"dkim.{key}", reason)
-    for key, reason in signing.profile_faults(config.relay.unsigned, config.relay.headers):
+def _check_sending(config: Config) -> None:
+    for key, reason in config.relay.faults():
         raise ConfigError(config.path, f"relay.{key}", reason)
+    lives = [config.signup.confirm_hours, *(one.expires_after_hours for one in config.newsletters.values())]
+    for key, reason in config.dkim.faults(max(lives)):
+        raise ConfigError(config.path, f"dkim.{key}", reason)

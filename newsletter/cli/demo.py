@@ -18,12 +18,13 @@ from newsletter.cli import house
 from newsletter.cli.edition import balance, work_off
 from newsletter.cli.house import House
 from newsletter.cli.people import import_job
-from newsletter.config import Newsletter, RelaySettings
+from newsletter.config import Newsletter
 from newsletter.editions import store
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import State
 from newsletter.errors import NewsletterError
 from newsletter.postbox import Postbox, running
+from newsletter.relays import RelaySettings
 from newsletter.rendering import proof
 from newsletter.rendering.press import required
 from newsletter.scheduling import routine, timetable

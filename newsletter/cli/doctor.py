@@ -14,8 +14,9 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.config import Config
-from newsletter.delivery import correspondence, dkim, keyfiles, relay, signups
+from newsletter.delivery import correspondence, dkim, keyfiles, signups
 from newsletter.delivery.keyfiles import Key
+from newsletter.delivery.relay import Relay
 from newsletter.desk import accounts
 from newsletter.errors import NewsletterError
 from newsletter.rendering import letter, proof, template
@@ -121,7 +122,7 @@ def _signups(one: House) -> Iterator[Found]:
 
 def _relay(one: House) -> Iterator[Found]:
     async def greet() -> None:
-        connection = await relay.connect(one.config.relay, one.vault.relay_password)
+        connection = await Relay(one.config.relay, one.vault.relay_password).connect()
         await connection.close()
 
     asyncio.run(greet())

@@ -16,11 +16,12 @@ from sqlmodel import Session
 
 from newsletter import languages
 from newsletter.config import Config, Newsletter
-from newsletter.delivery import dispatch, dkim, relay
+from newsletter.delivery import dispatch, dkim
 from newsletter.delivery.dispatch import Single
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.ledger import CONFIRMATION, MailingId
 from newsletter.delivery.outcome import Replied
+from newsletter.delivery.relay import Relay
 from newsletter.editions import store
 from newsletter.errors import MessageError, NewsletterError, SecretError
 from newsletter.rendering import letter, proof, template
@@ -91,7 +92,7 @@ def alert(lines: Sequence[str], config: Config, vault: Vault, now: datetime) -> 
 async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> None:
     stencil = letter.cut(made, bounce_domain="", date=now, headers=config.relay.headers)
     seal = _signer(config).seal(stencil)
-    connection = await relay.connect(config.relay, vault.relay_password)
+    connection = await Relay(config.relay, vault.relay_password).connect()
     try:
         for place, address in enumerate(config.alerts.mail_to):
             reader = Recipient(address=address, token="none", return_token=f"alert-{uuid.uuid4().hex}")  # noqa: S106
@@ -101,7 +102,7 @@ async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> Non
                 # One bad address must not keep the others from knowing.
                 log.error("alerts.mail_to[%d] cannot be written to: %s", place, error)  # noqa: TRY400
                 continue
-            result = await connection.submit(one.envelope.mail_from, one.envelope.rcpt_to, one.message, lambda: None)
+            result = await connection.submit(one, lambda: None)
             if not (isinstance(result, Replied) and result.reply.code < 300):
                 log.error("the alert to alerts.mail_to[%d] was not accepted: %s", place, result)
     finally:

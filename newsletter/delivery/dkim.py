@@ -17,7 +17,7 @@ from newsletter.delivery import keyfiles
 from newsletter.delivery.keyfiles import Key
 from newsletter.errors import MessageError
 from newsletter.rendering import letter, transfer
-from newsletter.rendering.letter import SPECIMEN, Letter, Stencil
+from newsletter.rendering.letter import SPECIMEN, Draft, Letter, Stencil
 from newsletter.rendering.mime import CRLF, Form, Header
 from newsletter.signing import Dkim
 
@@ -77,14 +77,14 @@ class Seal:
         forms = [form for form in (stencil.form, stencil.personal) if form]
         self._prepared = [_Prepared(form, stencil, signer, keys) for form in forms] if keys else []
 
-    def sign(self, unsigned: Letter) -> Letter:
+    def sign(self, draft: Draft) -> Letter:
         """The letter of this stencil with its signatures on top."""
         for prepared in self._prepared:
-            if prepared.form is unsigned.form:
-                return replace(unsigned, signature=prepared.signatures(unsigned))
+            if prepared.form is draft.form:
+                return draft.letter(prepared.signatures(draft))
         if self._prepared:
             raise MessageError(_FIELD, "the letter is of another stencil")
-        return unsigned
+        return draft.letter()
 
 
 class _Prepared:
@@ -103,11 +103,11 @@ class _Prepared:
         names = [*common, *personal, *(name for name in OVERSIGNED if name not in signer.unsigned)]
         self._marks = [_Mark.of(key, _tags(stencil, signer.settings, key, names)) for key in keys]
 
-    def signatures(self, unsigned: Letter) -> bytes:
+    def signatures(self, draft: Draft) -> bytes:
         """The fields that sign a letter of this form."""
         body, headers = self._body.copy(), self._headers.copy()
-        body.update(memoryview(unsigned.body)[self._length :])
-        headers.update(self._personal.fill(unsigned.values))
+        body.update(memoryview(draft.body)[self._length :])
+        headers.update(self._personal.fill(draft.values))
         digest = base64.b64encode(body.digest())
         fields = []
         for mark in self._marks:

@@ -16,11 +16,18 @@ _ADDRESS: Final = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extensions:
-    """What a relay announces; `size` is 0 when it names no limit."""
+    """What a relay announces. `size` is None when it says nothing, and 0 when it names no limit.
+
+    `most_letters` is how many it takes on one connection (RFC 9422), 0 when it names no limit.
+    """
 
     pipelining: bool = False
+    chunking: bool = False
     starttls: bool = False
-    size: int = 0
+    dsn: bool = False
+    smtputf8: bool = False
+    size: int | None = None
+    most_letters: int = 0
     auth: frozenset[str] = frozenset()
 
 
@@ -60,13 +67,23 @@ def extensions(lines: Sequence[bytes]) -> Extensions:
     words = [(_match(line)[3] or b"").decode("ascii", "replace").upper().split() for line in lines[1:]]
     # `AUTH=PLAIN` is how servers spoke before RFC 2554, beside the modern form.
     known = {entry[0]: entry[1:] for entry in words if entry}
-    size = known.get("SIZE", [])
+    limits = dict(limit.split("=", 1) for limit in known.get("LIMITS", []) if "=" in limit)
     return Extensions(
         pipelining="PIPELINING" in known,
+        chunking="CHUNKING" in known,
         starttls="STARTTLS" in known,
-        size=int(size[0]) if size and size[0].isdigit() and size[0].isascii() and len(size[0]) < 20 else 0,
+        dsn="DSN" in known,
+        # RFC 6531 3.1: who offers it offers 8BITMIME as well; who does not could not take such a letter.
+        smtputf8="SMTPUTF8" in known and "8BITMIME" in known,
+        size=_number(known["SIZE"][:1]) if "SIZE" in known else None,
+        most_letters=_number([limits["MAILMAX"]]) if "MAILMAX" in limits else 0,
         auth=frozenset(known.get("AUTH", [])),
     )
+
+
+def _number(words: Sequence[str]) -> int:
+    """A limit that is named, else 0, which is none."""
+    return int(words[0]) if words and words[0].isdigit() and words[0].isascii() and len(words[0]) < 20 else 0
 
 
 def _match(line: bytes) -> re.Match[bytes]:

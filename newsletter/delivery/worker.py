@@ -17,13 +17,15 @@ from typing import Any, Final, TypeVar
 
 from newsletter.config import Config
 from newsletter.database import Database
-from newsletter.delivery import dkim, relay
+from newsletter.delivery import dkim
 from newsletter.delivery.intake import Errand, Hold, Intake
 from newsletter.delivery.ledger import Accounts, MailingId
 from newsletter.delivery.outcome import Phase, Scope
-from newsletter.delivery.relay import Connection, RelayRefused, RelayUnreachable
+from newsletter.delivery.relay import Relay, RelayRefused, RelayUnreachable
+from newsletter.delivery.submission import Connection
 from newsletter.errors import DatabaseError, MessageError, RelayError
 from newsletter.rendering import letter
+from newsletter.rendering.letter import Letter
 from newsletter.vault import Vault
 
 # Claimed letters a lane may have before it: enough that no lane waits for the database, few enough that nobody's
@@ -107,8 +109,8 @@ class _Health:
 class _Lane:
     """One connection to the relay, opened when needed, and its own back-off."""
 
-    def __init__(self, job: Work, intake: Intake, health: _Health) -> None:
-        self._job, self._intake, self._health = job, intake, health
+    def __init__(self, job: Work, relay: Relay, intake: Intake, health: _Health) -> None:
+        self._job, self._relay, self._intake, self._health = job, relay, intake, health
         self._connection: Connection | None = None
         self._failures = 0
 
@@ -132,11 +134,9 @@ class _Lane:
             if not self._intake.mark_dot(errand):
                 raise _Withheld
 
-        envelope = written.envelope
         try:
-            connection = await self._unless_stopped(self._connected())
-            offer = connection.submit(envelope.mail_from, envelope.rcpt_to, written.message, before_dot)
-            result = await self._unless_stopped(offer)
+            connection = await self._unless_stopped(self._connected(written))
+            result = await self._unless_stopped(connection.submit(written, before_dot))
         except (RelayRefused, RelayUnreachable) as error:
             self._intake.hand_back([errand])
             self._failed(errand, str(error), hopeless=_hopeless(error))
@@ -171,10 +171,10 @@ class _Lane:
             await self._connection.close()
             self._connection = None
 
-    async def _connected(self) -> Connection:
-        if self._connection is None or not self._connection.usable:
+    async def _connected(self, written: Letter) -> Connection:
+        if self._connection is None or not self._connection.takes(written):
             await self.close()
-            self._connection = await relay.connect(self._job.config.relay, self._job.vault.relay_password)
+            self._connection = await self._relay.connect()
         return self._connection
 
     def _failed(self, errand: Errand, reason: str, *, hopeless: bool) -> None:
@@ -192,9 +192,9 @@ def _hopeless(error: RelayRefused | RelayUnreachable) -> bool:
 class _Sender:
     def __init__(self, job: Work, clock: Callable[[], datetime], progress: Callable[[Accounts], None] | None) -> None:
         self._job, self._clock, self._progress = job, clock, progress
-        self._relay, self._settings = job.config.relay, job.config.delivery
+        self._relay, self._settings = Relay(job.config.relay, job.vault.relay_password), job.config.delivery
         self._intake = Intake(job.database, job.config, job.vault, dkim.signer(job.config), clock, job.only)
-        self._lanes = max(1, self._relay.connections)
+        self._lanes = max(1, job.config.relay.connections)
         self._errands: asyncio.Queue[Errand | None] = asyncio.Queue(maxsize=self._lanes)
         self._holds: list[Hold] = []
         self._health = _Health(job.patience_seconds if job.until_done else None)
@@ -275,7 +275,7 @@ class _Sender:
             self._intake.beat(self._holds)
 
     async def _lane(self) -> None:
-        lane = _Lane(self._job, self._intake, self._health)
+        lane = _Lane(self._job, self._relay, self._intake, self._health)
         try:
             while (errand := await self._errands.get()) is not None:
                 await self._run_errand(lane, errand)

@@ -65,23 +65,31 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """An envelope and the RFC 5322 bytes that go in it: seven-bit, CRLF, no line above 998 octets.
+    """An envelope and the RFC 5322 bytes that go in it: seven-bit, CRLF, no line above 998 octets."""
 
-    `signature` is what a signer puts on top; `head` ends with the empty line. `form` and `values` made head and body.
+    envelope: Envelope
+    message: bytes = field(repr=False)
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An addressed letter that lacks its signature only; `form` and `values` made head and body.
+
+    `head` ends with the empty line.
     """
 
     envelope: Envelope
     message_id: str
-    signature: bytes = field(default=b"", repr=False)
     head: bytes = field(repr=False)
     body: bytes = field(repr=False)
     form: Form = field(repr=False)
     values: Mapping[str, bytes] = field(repr=False)
 
-    @property
-    def message(self) -> bytes:
-        """The whole, as it leaves."""
-        return b"".join((self.signature, self.head, self.body))
+    def letter(self, signature: bytes = b"") -> Letter:
+        """The whole, as it leaves, with the fields of a signature on top."""
+        message = b"".join((signature, self.head, self.body))
+        return Letter(envelope=self.envelope, message=message, message_id=self.message_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +147,8 @@ def cut(
     )
 
 
-def address(stencil: Stencil, recipient: Recipient) -> Letter:
-    """The letter to one recipient. Raises MessageError when the address or a token cannot be written safely."""
+def address(stencil: Stencil, recipient: Recipient) -> Draft:
+    """A letter, but for its signature. Raises MessageError when the address or a token cannot be written safely."""
     to = mime.safe_address(recipient.address)
     tokens = [recipient.token, *([recipient.reading] if recipient.reading else [])]
     if not all(map(_TOKEN.fullmatch, tokens)) or not _RETURN_TOKEN.fullmatch(recipient.return_token):
@@ -153,7 +161,7 @@ def address(stencil: Stencil, recipient: Recipient) -> Letter:
         head, body = form.head.fill(octets), form.body(values)
     except KeyError as error:
         raise MessageError(str(error.args[0]), "is not known of this recipient") from error
-    return Letter(
+    return Draft(
         envelope=Envelope(mail_from=f"b+{recipient.return_token}@{domain}" if domain else stencil.sender, rcpt_to=to),
         message_id=f"<{recipient.return_token}@{stencil.domain}>",
         head=head,

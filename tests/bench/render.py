@@ -83,7 +83,7 @@ def _size(made: Proof) -> int:
 
 
 def _address(made: Proof) -> bytes:
-    return letter.address(letter.cut(made, bounce_domain="", date=MORNING), READER).message
+    return letter.address(letter.cut(made, bounce_domain="", date=MORNING), READER).letter().message
 
 
 def of_size(made: Proof, size: int) -> Proof:
@@ -99,7 +99,7 @@ def _check(stencil: Stencil, made: Proof) -> None:
     """Ours and theirs say the same to who reads them."""
     read = [
         email.message_from_bytes(data, policy=email.policy.default)
-        for data in (letter.address(stencil, READER).message, _as_bytes(made))
+        for data in (letter.address(stencil, READER).letter().message, _as_bytes(made))
     ]
     for kind in ("html", "plain"):
         parts = [one.get_body((kind,)) for one in read]

@@ -281,8 +281,9 @@ def _again(one: Specimen) -> bool:
 
 
 def _canonical(one: Specimen) -> bool:
-    lines = [re.sub(rb"[ \t]+", b" ", line).rstrip(b" ") for line in one.letter.body.split(b"\r\n")]
-    return b"\r\n".join(lines).rstrip(b"\r\n") + b"\r\n" == one.letter.body
+    _, _, body = oracle.parted(one.message)
+    lines = [re.sub(rb"[ \t]+", b" ", line).rstrip(b" ") for line in body.split(b"\r\n")]
+    return b"\r\n".join(lines).rstrip(b"\r\n") + b"\r\n" == body
 
 
 def _verified(one: Specimen) -> bool:
@@ -315,7 +316,8 @@ def _second(one: Specimen) -> bool:
 
 def _altered(one: Specimen) -> bool:
     # A different octet in a different place for each letter: over a run every kind of line is hit.
-    start, size = len(one.message) - len(one.letter.body), len(one.letter.body)
+    size = len(oracle.parted(one.message)[2])
+    start = len(one.message) - size
     place = start + (size * 7919 + len(one.recipient.token) * 104729) % size
     while one.message[place : place + 1] in b"\r\n":
         place -= 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import subscribers
-from newsletter.config import Config, Delivery, RelaySettings
+from newsletter.config import Config, Delivery
 from newsletter.database import Database
 from newsletter.delivery import dispatch, worker
 from newsletter.delivery.dispatch import Terms
@@ -21,6 +21,7 @@ from newsletter.editions.edition import Edition
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import Event, State
 from newsletter.postbox import Postbox
+from newsletter.relays import RelaySettings
 from newsletter.rendering.press import Press
 from newsletter.vault import Vault
 from subscribers import ImportJob

@@ -1,5 +1,6 @@
 """What a receiver says of our signatures: dkimpy, which shares no line with us, asking a DNS of our own."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import SimpleNamespace
@@ -16,6 +17,14 @@ Records = Mapping[str, str]
 def published(keys: Sequence[Key], domain: str) -> Records:
     """The DNS with these keys in it."""
     return {keyfiles.record_name(key.selector, domain): key.record() for key in keys}
+
+
+def parted(message: bytes) -> tuple[bytes, bytes, bytes]:
+    """The fields of the signatures on top, the other headers with the empty line, and the body."""
+    fields = re.match(rb"(?:DKIM-Signature:[^\r]*\r\n(?: [^\r]*\r\n)*)*", message)
+    signature = fields[0] if fields else b""
+    head, gap, body = message[len(signature) :].partition(b"\r\n\r\n")
+    return signature, head + gap, body
 
 
 def verdicts(message: bytes, records: Records, at: datetime) -> list[bool]:

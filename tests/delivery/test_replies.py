@@ -76,10 +76,31 @@ def test_extensions_are_read_in_any_case_and_the_greeting_is_none() -> None:
         b"250-PIPELINING at your service",
         b"250-size 10240000",
         b"250-StartTLS",
+        b"250-chunking",
+        b"250-DSN",
+        b"250-8BITMIME",
+        b"250-SMTPUTF8",
+        b"250-LIMITS RCPTMAX=20 MAILMAX=5 ODD",
         b"250-AUTH PLAIN login",
         b"250 HELP",
     ]
-    assert replies.extensions(lines) == Extensions(starttls=True, size=10_240_000, auth=frozenset({"PLAIN", "LOGIN"}))
+    assert replies.extensions(lines) == Extensions(
+        starttls=True,
+        chunking=True,
+        dsn=True,
+        smtputf8=True,
+        size=10_240_000,
+        most_letters=5,
+        auth=frozenset({"PLAIN", "LOGIN"}),
+    )
+
+
+def test_what_is_not_announced_is_not_there() -> None:
+    assert replies.extensions([b"250 hi"]) == Extensions(size=None)
+
+
+def test_smtputf8_without_8bitmime_is_of_no_use() -> None:
+    assert not replies.extensions([b"250-hi", b"250 SMTPUTF8"]).smtputf8
 
 
 @pytest.mark.parametrize(
@@ -87,3 +108,5 @@ def test_extensions_are_read_in_any_case_and_the_greeting_is_none() -> None:
 )
 def test_a_size_that_is_none_is_no_limit(line: bytes) -> None:
     assert replies.extensions([b"250-hi", line]).size == 0
+    limit = line.replace(b"SIZE ", b"LIMITS MAILMAX=")
+    assert replies.extensions([b"250-hi", limit]).most_letters == 0

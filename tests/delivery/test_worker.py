@@ -344,6 +344,7 @@ def test_a_relay_that_does_not_answer_is_said_so_and_nothing_is_lost(database: D
         (Stage.BANNER, "554 5.3.2 No service here"),
         (Stage.MAIL, "550 5.7.30 Authentication required"),
         (Stage.MAIL, "451 4.3.0 Throttling"),
+        (Stage.MAIL, "550 5.1.1 No such user"),
         (Stage.RCPT, "421 4.7.0 Too much"),
     ],
 )

@@ -33,7 +33,7 @@ def copies(proof: Proof, count: int, reading: str = "") -> list[EmailMessage]:
             return_token=f"{n:032}",
             reading=f"{n:056}" if reading else "",
         )
-        message = message_from_bytes(letter.address(stencil, reader).message, policy=default)
+        message = message_from_bytes(letter.address(stencil, reader).letter().message, policy=default)
         assert isinstance(message, EmailMessage)
         found.append(message)
     return found

@@ -66,7 +66,7 @@ def make(**changes: object) -> Proof:
 
 
 def letter(proof: Proof, recipient: Recipient = ANA, bounce_domain: str = "bounce.worldbrief.test") -> Letter:
-    return address(cut(proof, bounce_domain=bounce_domain, date=AT), recipient)
+    return address(cut(proof, bounce_domain=bounce_domain, date=AT), recipient).letter()
 
 
 def read(one: Letter) -> EmailMessage:
@@ -228,7 +228,8 @@ def test_what_the_shipped_templates_make_is_what_arrives(proof: Proof) -> None:
 def test_the_checkpoint_is_in_every_letter_of_a_mailing_the_same() -> None:
     line = f"worldbrief.test/consent-ledger {'A' * 43}="
     stencil = cut(make(), bounce_domain="", date=AT, checkpoint=line)
-    letters = [address(stencil, ANA), address(stencil, replace(ANA, address="ben@example.org", token="t" * 60))]
+    readers = (ANA, replace(ANA, address="ben@example.org", token="t" * 60))
+    letters = [address(stencil, reader).letter() for reader in readers]
     assert [read(one)["X-Consent-Checkpoint"] for one in letters] == [line, line]
-    assert address(stencil, ANA).message == letters[0].message
+    assert address(stencil, ANA).letter().message == letters[0].message
     assert read(letter(make()))["X-Consent-Checkpoint"] is None

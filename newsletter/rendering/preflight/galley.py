@@ -102,7 +102,7 @@ class Galley:
         """One letter's bytes, or the reason why none can be cut."""
         try:
             stencil = letter.cut(self.proof, bounce_domain="", date=self.context.send_at)
-            return letter.address(stencil, _READER).message
+            return letter.address(stencil, _READER).letter().message
         except MessageError as error:
             return str(error)
 
