@@ -10,7 +10,20 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import compose, delivery, leaving, ledger, memory, million, people, preflight, render, sign, wire
+from tests.bench import (
+    compose,
+    delivery,
+    leaving,
+    ledger,
+    memory,
+    million,
+    people,
+    preflight,
+    render,
+    sign,
+    submission,
+    wire,
+)
 from tests.bench.measure import FULL, QUICK, Machine, Neighbours, Scale, Table
 
 BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
@@ -23,6 +36,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
     "people": people.run,
     "million": million.run,
     "leaving": leaving.run,
+    "submission": submission.run,
     "delivery": delivery.run,
     "memory": memory.run,
 }

@@ -1,4 +1,4 @@
-"""Relays to send to, each in a process of its own: the shipped postbox, and Postfix's smtp-sink where it is installed.
+"""Relays to send to, each in a process of its own: the shipped postbox, the drain, Postfix’s smtp-sink if it is there.
 
 `python -m tests.bench.sinks` is that postbox: it says its port, then at every line how many letters it took.
 """
@@ -31,10 +31,27 @@ class Sink:
 @contextmanager
 def postbox() -> Iterator[Sink]:
     """The shipped postbox; it keeps nothing."""
-    # A session of its own: Ctrl-C is ours to answer, and the postbox ends when its standard input does.
-    command = [sys.executable, "-m", "tests.bench.sinks"]
+    with _counting("postbox", "tests.bench.sinks") as sink:
+        yield sink
+
+
+@contextmanager
+def drain(latency_ms: float, *extensions: str) -> Iterator[Sink]:
+    """The least a relay can do, which answers so many milliseconds late."""
+    with _counting("drain", "tests.bench.drain", str(latency_ms), *extensions) as sink:
+        yield sink
+
+
+@contextmanager
+def _counting(name: str, *command: str) -> Iterator[Sink]:
+    # A session of its own: Ctrl-C is ours to answer, and the relay ends when its standard input does.
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -46,7 +63,7 @@ def postbox() -> Iterator[Sink]:
             told.flush()
             return int(said.readline())
 
-        yield Sink(name="postbox", port=port, count=count)
+        yield Sink(name=name, port=port, count=count)
 
 
 def smtp_sink() -> str | None:
