@@ -67,7 +67,9 @@ class Shelf:
             )
 
     def names(self) -> list[str]:
-        """All letters, the newest first."""
+        """All letters, the newest first; none where somebody took the folder away."""
+        if not self.folder.is_dir():
+            return []
         return sorted((entry.name for entry in self.folder.iterdir() if _NAME.fullmatch(entry.name)), reverse=True)
 
     def read(self, name: str) -> bytes:

@@ -137,6 +137,13 @@ def test_all_are_deleted_by_a_form_and_never_by_a_link(shown: Shown) -> None:
     assert "Nothing to delete" in shown.ask("/clear").text
 
 
+def test_a_folder_that_was_taken_away_is_an_empty_postbox(shown: Shown) -> None:
+    shown.put()
+    assert shown.box.shelf is not None
+    shutil.rmtree(shown.box.shelf.folder)
+    assert "0 letters" in shown.ask("/").text
+
+
 def test_another_site_can_neither_delete_nor_read(shown: Shown) -> None:
     shown.put()
     assert shown.ask("/clear", "POST", Origin="https://evil.example").status == 403
