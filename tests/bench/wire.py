@@ -1,18 +1,21 @@
 """Conformance at length: ten thousand letters in 34 languages, hostile on purpose, each looked at by every check.
 
-Hypothesis draws the letters; every core draws its own.
+Hypothesis draws the letters; every core draws its own: `python -m tests.bench.wire LETTERS SEED` looks at one share.
 """
 
+import json
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.bench.measure import Machine, Scale, Table
+from tests.bench.sinks import ROOT
 from tests.delivery import conformance
 from tests.delivery.conformance import CHECKS, Specimen
 from tests.headlines import LANGUAGES
@@ -50,14 +53,14 @@ class Seen:
 
 def run(scale: Scale) -> Table:
     """So many letters through every check, on all cores."""
-    letters, cores = scale.size(LETTERS, least=20), Machine().cores
+    letters = scale.size(LETTERS, least=20)
+    cores = min(Machine().cores, letters)
     scale.tell(f"{letters:,} letters on {cores} cores")
     shares = [(letters // cores + (n < letters % cores), SEED + n) for n in range(cores)]
     seen = Seen()
-    # A process that hypothesis drives starts afresh: a fork would share what the first one keeps.
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-        for one in pool.map(look, *zip(*shares, strict=True)):
-            seen.add(one)
+    with ExitStack() as stack:
+        for process in [stack.enter_context(_looking(*share)) for share in shares]:
+            seen.add(_told(process))
     languages = len(seen.letters.keys() & LANGUAGES.keys())
     return Table(
         name="wire",
@@ -72,8 +75,31 @@ def run(scale: Scale) -> Table:
     )
 
 
+@contextmanager
+def _looking(letters: int, number: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that looks at its share; it ends with us."""
+    command = [sys.executable, "-m", "tests.bench.wire", str(letters), str(number)]
+    # A session of its own: Ctrl-C is ours to answer.
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _told(process: "subprocess.Popen[bytes]") -> Seen:
+    """What it saw, once it has looked at all."""
+    said, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    told = json.loads(said)
+    return Seen(
+        letters=Counter(told["letters"]), faults=Counter(told["faults"]), first=told["first"], octets=told["octets"]
+    )
+
+
 def look(letters: int, number: int) -> Seen:
-    """What one process saw of its share."""
+    """What one process sees of its share."""
     seen = Seen()
 
     @seed(number)
@@ -94,3 +120,8 @@ def look(letters: int, number: int) -> Seen:
 
 def _examples(first: Mapping[str, str]) -> list[str]:
     return [f"A fault in “{name}”: {example}" for name, example in first.items()]
+
+
+if __name__ == "__main__":
+    saw = look(int(sys.argv[1]), int(sys.argv[2]))
+    sys.stdout.write(json.dumps({one.name: getattr(saw, one.name) for one in fields(saw)}))
