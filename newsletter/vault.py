@@ -11,6 +11,7 @@ import base64
 import binascii
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -104,13 +105,7 @@ def add_master(home: Path) -> int:
         raise SecretError(file, f"holds {MOST_MASTERS} masters, more than which cannot be told apart")
     masters[number] = secrets.token_bytes(MASTER_BYTES)
     lines = "".join(f"{one} {base64.b64encode(master).decode()}\n" for one, master in sorted(masters.items()))
-    part = file.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
-        written.write(lines)
-        written.flush()
-        os.fsync(written.fileno())
-    part.replace(file)
+    write_over(file, lines)
     return number
 
 
@@ -154,6 +149,24 @@ def write_once(path: Path, content: bytes) -> Path:
     with os.fdopen(handle, "wb") as file:
         file.write(content)
     return path
+
+
+def write_over(file: Path, text: str) -> None:
+    """Put another text into a file that only its owner may read: at every moment it holds the old one or the new one.
+
+    Raises OSError.
+    """
+    # Under a name nobody else has: two processes may each have a new text at the same time.
+    handle, unfinished = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as written:
+            written.write(text)
+            written.flush()
+            os.fsync(written.fileno())
+        Path(unfinished).replace(file)
+    except OSError:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
 
 
 def private_text(file: Path, missing: str) -> str:

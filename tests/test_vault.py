@@ -76,6 +76,19 @@ def test_a_rotation_adds_a_secret_and_keeps_what_the_first_made(tmp_path: Path) 
     assert now.derive_all("a")[2] == first.derive("a")
 
 
+def test_a_private_file_is_written_over_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("old")
+    file.chmod(0o644)
+    vault.write_over(file, "new")
+    assert file.read_text() == "new"
+    assert file.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(IsADirectoryError):
+        vault.write_over(tmp_path / "taken", "new")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["taken", "token"]
+
+
 @pytest.mark.parametrize("text", ["1 {key}\n1 {key}", "0 {key}", "256 {key}", "{key}\n1 {key}", "  \n"])
 def test_secrets_that_cannot_be_told_apart_are_refused(tmp_path: Path, text: str) -> None:
     key = base64.b64encode(b"s" * 32).decode()

@@ -8,7 +8,6 @@ grant finds it written back to the file.
 import asyncio
 import http.client
 import json
-import os
 import re
 import ssl
 import subprocess
@@ -18,6 +17,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+from newsletter import vault
+from newsletter.delivery.replies import without_addresses
+from newsletter.errors import SecretError
 from newsletter.relays import RelaySettings
 
 _PATIENCE_SECONDS: Final = 30.0
@@ -95,19 +97,16 @@ def _said_by(command: tuple[str, ...]) -> str:
     except OSError as error:
         raise NoToken(f"{command[0]}: {error.strerror or error}", permanent=True) from error
     if ran.returncode:
-        said = _words(ran.stderr.decode("utf-8", "replace"))
+        said = without_addresses(ran.stderr.decode("utf-8", "replace"))[:_MOST_WORDS]
         raise NoToken(f"{command[0]} left with {ran.returncode}: {said}")
     return ran.stdout.decode("utf-8", "replace").strip()
 
 
 def _kept_in(file: Path) -> str:
     try:
-        mode, text = file.stat().st_mode, file.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NoToken(f"{file}: {getattr(error, 'strerror', None) or error}", permanent=True) from error
-    if mode & 0o077:
-        raise NoToken(f"{file} may be read by others; run: chmod 600 {file}", permanent=True)
-    return text
+        return vault.private_text(file, "missing; relay.token_file names it").strip()
+    except SecretError as error:
+        raise NoToken(str(error), permanent=True) from error
 
 
 def _granted(settings: RelaySettings, secret: str) -> _Token:
@@ -153,23 +152,14 @@ def _post(url: str, fields: dict[str, str]) -> dict[str, object]:
         answer = None
     found: dict[str, object] = answer if isinstance(answer, dict) else {}
     if response.status != http.HTTPStatus.OK:
-        why = _words(f"{found.get('error', '')} {found.get('error_description', '')}")
+        why = without_addresses(f"{found.get('error', '')} {found.get('error_description', '')}")[:_MOST_WORDS]
         permanent = response.status < 500 and response.status not in _PASSING
         raise NoToken(f"{place.hostname} grants no token: {response.status} {why}".strip(), permanent=permanent)
     return found
 
 
 def _keep(file: Path, token: str) -> None:
-    """Put another token into the file, which is whole and private at every moment."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
-            handle.write(f"{token}\n")
-        os.replace(unfinished, file)  # noqa: PTH105, the same, and it says that it replaces
+        vault.write_over(file, f"{token}\n")
     except OSError as error:
         raise NoToken(f"{file}: the new refresh token cannot be kept: {error.strerror}", permanent=True) from error
-
-
-def _words(text: str) -> str:
-    """Somebody's words on one short line."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:_MOST_WORDS]
