@@ -115,7 +115,7 @@ def _rate(manner: Manner, sink: Sink, connections: int, letters: int, spent: Spe
 
 async def _send(settings: RelaySettings, connections: int, letters: int, spent: Spent) -> float:
     relay = Relay(settings)
-    lanes = [await relay.connect() for _ in range(connections)]
+    lanes = await asyncio.gather(*(relay.connect() for _ in range(connections)))
     spent.round_trip.append(middle([await _round_trip(lanes[0]) for _ in range(11)]))
     written = [_letter(n) for n in range(letters)]
     cpu, began = time.process_time(), time.perf_counter()
