@@ -67,7 +67,7 @@ class Delivery:
     poll_seconds: float = 2.0
     retry_minutes: tuple[int, ...] = (5, 15, 30, 60, 120)
     on_uncertain: Literal["resend", "hold"] = "resend"
-    letters_per_second: float = 0.0
+    
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

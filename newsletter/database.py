@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
-from newsletter.errors import DatabaseError
+from newsletter.errors import DatabaseBusy, DatabaseError
 
 # Names of constraints must be the same whoever creates them, or a migration could not drop them.
 SQLModel.metadata.naming_convention = {
@@ -63,7 +63,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, busy_timeout_seconds: float = 10.0, durable: bool = False) -> None:
-        self.url, self._patience = url, busy_timeout_seconds
+        self.url, self._patience, self._durable = url, busy_timeout_seconds, durable
         self.before_commit: Callable[[Session], None] = lambda _session: None
         self.engine = _engine(url, busy_timeout_seconds, "FULL" if durable else "NORMAL")
 
@@ -114,9 +114,15 @@ class Database:
         """The same database, but SQLite waits for the disk at every commit. Closed with this one."""
         return Database(self.url, busy_timeout_seconds=self._patience, durable=True)
 
+    @cached_property
+    def hasty(self) -> "Database":
+        """The same database for who would rather come again than wait: DatabaseBusy at once. Closed with this one."""
+        return Database(self.url, busy_timeout_seconds=0.0, durable=self._durable)
+
     def close(self) -> None:
-        if "durable" in self.__dict__:
-            self.durable.close()
+        for name in ("durable", "hasty"):
+            if name in self.__dict__:
+                getattr(self, name).close()
         self.engine.dispose()
 
     def _alembic(self) -> alembic.config.Config:
@@ -186,7 +192,8 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise DatabaseError(_plain(error)) from error
+        locked = "locked" in str(error.orig).lower()
+        raise (DatabaseBusy if locked else DatabaseError)(_plain(error)) from error
     except DBAPIError as error:
         broken = any(sign in str(error.orig) for sign in ("not a database", "malformed"))
         if error.connection_invalidated or broken:

@@ -2,7 +2,8 @@
 
 NewsletterError
 ├─ ConfigError(file, key, reason)        also ValueError; names the file and the key, never caught below cli
-├─ DatabaseError(reason)                 locked, full, missing, from a newer version
+├─ DatabaseError(reason)                 full, missing, from a newer version
+│  └─ DatabaseBusy                       another process writes, and did not finish in time
 ├─ Overloaded(reason)                    more waits than can be promised; the same again in a moment
 ├─ SecretError(file, reason)             a secret is missing, short or readable by others
 ├─ StoryError(item, reason)              also ValueError; one item cannot become a story
@@ -47,6 +48,10 @@ class ConfigError(NewsletterError, ValueError):
 
 class DatabaseError(NewsletterError):
     """The database cannot be used."""
+
+
+class DatabaseBusy(DatabaseError):
+    """Another process writes to it, and did not finish in time."""
 
 
 class Overloaded(NewsletterError):

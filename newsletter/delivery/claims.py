@@ -4,7 +4,7 @@ Every write is fenced by the lease's epoch, and none is held across the network.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -16,8 +16,17 @@ from sqlmodel import Session
 from newsletter.database import Moment
 from newsletter.delivery.leases import Lease, close, renew, within
 from newsletter.delivery.ledger import ATTEMPTS, DELIVERIES, MAILINGS, READY
-from newsletter.delivery.outcome import DeliveryState
+from newsletter.delivery.outcome import DeliveryState, Reply
 from newsletter.safekeeping import arming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One claimed letter: whose it is, the lease it was claimed under, and the tries before."""
+
+    lease: Lease
+    recipient: int
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +44,7 @@ class Settlement:
     counted: bool = True
 
 
-def take(session: Session, lease: Lease, limit: int, until: datetime, now: datetime) -> list[int] | None:
+def take(session: Session, lease: Lease, limit: int, until: datetime, now: datetime) -> list[Claim] | None:
     """Claim up to `limit` letters that are due, and renew the lease. Empty = no more for now, None = the lease is lost.
 
     Once the mailing has expired or was cancelled, what is left of the chunk is settled instead.
@@ -62,12 +71,34 @@ def take(session: Session, lease: Lease, limit: int, until: datetime, now: datet
         .values(state=DeliveryState.CLAIMED.value, epoch=lease.epoch, dot_at=None)
         .returning(DELIVERIES.c.attempts, DELIVERIES.c.recipient_id),
     )
-    return [recipient for _, recipient in sorted(tuple(row) for row in rows)]
+    return [
+        Claim(lease=lease, recipient=recipient, attempts=attempts)
+        for attempts, recipient in sorted(tuple(row) for row in rows)
+    ]
 
 
-def mark_dot(session: Session, lease: Lease, recipient: int, now: datetime) -> bool:
-    """Write down that the last byte of a letter is about to leave. False = it must not leave any more."""
-    return bool(_execute(session, _MARK_DOT, {**_names(lease, recipient), "this_moment": now}).rowcount == 1)
+def mark_dots(session: Session, claimed: Sequence[Claim], now: datetime) -> list[bool]:
+    """Write down that the last bytes of these letters are about to leave. False = one must not leave any more."""
+    rows = [{**_names(one.lease, one.recipient), "this_moment": now} for one in claimed]
+    if not rows or _execute(session, _MARK_DOT, rows).rowcount == len(rows):
+        return [True] * len(rows)
+    # Which of them it was is learned one by one; a mark that stands is only made again.
+    return [_execute(session, _MARK_DOT, row).rowcount == 1 for row in rows]
+
+
+def accept(session: Session, accepted: Sequence[tuple[Claim, Reply]], now: datetime) -> bool:
+    """Write that these letters were accepted at their first try. False = the lease of one was lost meanwhile."""
+    rows = [
+        {
+            **_names(one.lease, one.recipient),
+            "this_code": reply.code,
+            "this_enhanced": reply.enhanced,
+            "this_reply": reply.text,
+            "this_moment": now,
+        }
+        for one, reply in accepted
+    ]
+    return not rows or _execute(session, _ACCEPT, rows).rowcount == len(rows)
 
 
 def record(session: Session, lease: Lease, recipient: int, result: Settlement, now: datetime) -> bool:
@@ -99,13 +130,14 @@ def tries(session: Session, lease: Lease, recipient: int) -> Counter[str]:
     return Counter(dict(rows.all()))
 
 
-def hand_back(session: Session, lease: Lease, recipients: Collection[int]) -> None:
-    """Let claimed letters wait again; none of them has left."""
+def hand_back(session: Session, lease: Lease, recipients: Collection[int], until: datetime | None = None) -> None:
+    """Let claimed letters wait again, until then; the caller is certain that none of them has left."""
+    due = {} if until is None else {"due_at": until}
     _execute(
         session,
         sa.update(DELIVERIES)
-        .where(*_mine(lease, recipients), DELIVERIES.c.dot_at.is_(None))
-        .values(state=DeliveryState.WAITING.value),
+        .where(*_mine(lease, recipients))
+        .values(state=DeliveryState.WAITING.value, dot_at=None, **due),
     )
 
 
@@ -150,11 +182,15 @@ def _names(lease: Lease, recipient: int) -> dict[str, object]:
     return {"this_mailing": lease.mailing.id, "this_recipient": recipient, "this_epoch": lease.epoch}
 
 
-def _execute(session: Session, statement: sa.Executable, parameters: Mapping[str, object] | None = None) -> Any:
+def _execute(
+    session: Session,
+    statement: sa.Executable,
+    parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None,
+) -> Any:
     return session.connection().execute(statement, parameters)
 
 
-# The two statements of every letter, made once: SQLAlchemy takes longer to put them together than to run them.
+# The statements of every letter, made once: SQLAlchemy takes longer to put them together than to run them.
 _THIS: Final = (
     DELIVERIES.c.mailing_id == sa.bindparam("this_mailing"),
     DELIVERIES.c.recipient_id == sa.bindparam("this_recipient"),
@@ -165,6 +201,18 @@ _MARK_DOT: Final = (
     sa.update(DELIVERIES)
     .where(*_THIS, _leaving(sa.bindparam("this_mailing"), sa.bindparam("this_moment", type_=Moment)))
     .values(dot_at=sa.bindparam("this_moment", type_=Moment))
+)
+_ACCEPT: Final = (
+    sa.update(DELIVERIES)
+    .where(*_THIS)
+    .values(
+        state=DeliveryState.ACCEPTED.value,
+        attempts=1,
+        code=sa.bindparam("this_code"),
+        enhanced=sa.bindparam("this_enhanced"),
+        reply=sa.bindparam("this_reply"),
+        settled_at=sa.bindparam("this_moment", type_=Moment),
+    )
 )
 _RECORD: Final = (
     sa.update(DELIVERIES)

@@ -5,6 +5,7 @@ Holding or killing an edition reaches its letters here too.
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -17,16 +18,15 @@ import subscribers
 from newsletter.config import Config
 from newsletter.database import Database
 from newsletter.delivery import claims, leases, ledger, returns, roster
-from newsletter.delivery.claims import Settlement
-from newsletter.delivery.dkim import Seal, Signer
+from newsletter.delivery.claims import Claim, Settlement
 from newsletter.delivery.leases import Lease, Wanted
 from newsletter.delivery.ledger import CONFIRMATION, EDITION, Accounts, Mailing, MailingId
 from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Phase, Replied, Reply, Scope, Submitted, judge
 from newsletter.delivery.replies import without_addresses
+from newsletter.delivery.seals import Seals
 from newsletter.editions import store, workflow
 from newsletter.editions.workflow import Event
-from newsletter.errors import Disarmed, LedgerError
-from newsletter.rendering import letter, proof
+from newsletter.errors import Disarmed
 from newsletter.rendering.letter import Asked, Recipient
 from newsletter.safekeeping import arming
 from newsletter.vault import Vault
@@ -36,7 +36,7 @@ Person = subscribers.Recipient | subscribers.Requester | subscribers.Addressee
 
 # Consent that was read longer ago than this is read again before the last byte of a letter.
 FRESH: Final = timedelta(seconds=5)
-KEPT_SEALS: Final = 16
+DURABLE_SECONDS: Final = 0.1
 LOST: Final = "lost"
 LONGEST_WAIT_SECONDS: Final = 300
 MOST_REPLY: Final = 500
@@ -48,7 +48,6 @@ class Hold:
     """A lease this worker has, and how many of its letters are on their way through it."""
 
     lease: Lease
-    seal: Seal
     pending: int = 0
     exhausted: bool = False
     lost: bool = False
@@ -58,14 +57,24 @@ class Hold:
         return self.lease.mailing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Errand:
     """One claimed letter: whose it is, and the lease it was claimed under."""
 
     hold: Hold
-    id: int
+    claim: Claim
     recipient: Recipient
     claimed_at: datetime
+
+    @property
+    def id(self) -> int:
+        """The subscription's number, or the request's."""
+        return self.claim.recipient
+
+    @property
+    def provider(self) -> str:
+        """The domain she has her mailbox at."""
+        return self.recipient.address.rpartition("@")[2]
 
 
 class Intake:
@@ -76,15 +85,14 @@ class Intake:
         database: Database,
         config: Config,
         vault: Vault,
-        signer: Signer,
         clock: Callable[[], datetime],
         only: MailingId | None,
     ) -> None:
         self._database, self._settings, self._clock, self._only = database, config.delivery, clock, only
-        self._profile, self._signer = config.relay.headers, signer
         self._keys = vault.keys
         self._return_key = vault.derive("returns/1")
-        self._seals: dict[MailingId, Seal] = {}
+        self.seals = Seals(config.delivery.bounce_domain)
+        self._durable_at = 0.0
         self.worker = roster.this_worker()
 
     def enrol(self) -> None:
@@ -125,36 +133,56 @@ class Intake:
         )
         with self._database.transaction() as session:
             lease = leases.claim(session, wanted, now)
-            return Hold(lease, self._seal(session, lease.mailing)) if lease else None
+            if lease is not None:
+                self.seals.proof(session, lease.mailing)
+        return Hold(lease) if lease else None
 
     def take(self, hold: Hold, limit: int) -> list[Errand]:
         """Claim some letters; those nobody may be sent any more are dropped at once, with the reason."""
         now, lease = self._clock(), hold.lease
         with self._database.transaction() as session:
-            ids = (
+            claimed = (
                 claims.take(session, lease, limit, self._until(now), now)
                 if self._may_go(session, lease.mailing)
                 else []
             )
-            if ids is None:
+            if claimed is None:
                 hold.lost = True
             errands = []
-            for id_, found in self._people(session, lease.mailing, ids or [], now).items():
+            people = self._people(session, lease.mailing, [one.recipient for one in claimed or ()], now)
+            for one in claimed or ():
+                found = people[one.recipient]
                 if isinstance(found, Dropped):
-                    claims.record(session, lease, id_, _dropped(found.reason), now)
+                    claims.record(session, lease, one.recipient, _dropped(found.reason), now)
                 else:
-                    errands.append(Errand(hold=hold, id=id_, recipient=found, claimed_at=now))
-        hold.exhausted = not ids
+                    errands.append(Errand(hold=hold, claim=one, recipient=found, claimed_at=now))
+        hold.exhausted = not claimed
         hold.pending += len(errands)
         return errands
 
-    def mark_dot(self, errand: Errand) -> bool:
-        """Write down that the letter's last byte is about to leave. False = it must not: held, expired or not ours."""
-        now, lease = self._clock(), errand.hold.lease
-        with self._database.transaction() as session:
-            if now - errand.claimed_at > FRESH and not self._still_wanted(session, errand, now):
-                return False
-            return self._may_go(session, lease.mailing) and claims.mark_dot(session, lease, errand.id, now)
+    def write(
+        self, ending: Sequence[Errand], accepted: Sequence[tuple[Errand, Reply]], *, patient: bool
+    ) -> list[bool]:
+        """In one transaction: who was accepted, and which of `ending` may end now: not what is held, expired, or
+        another's. Raises DatabaseBusy, unless `patient`, when somebody else is writing.
+        """
+        now = self._clock()
+        with self._writing(patient=patient).transaction() as session:
+            if not claims.accept(session, [(one.claim, reply) for one, reply in accepted], now):
+                for errand, _ in accepted:
+                    errand.hold.lost = errand.hold.lost or not leases.holds(session, errand.hold.lease)
+            going = {
+                hold.mailing.id: self._may_go(session, hold.mailing) for hold in {errand.hold for errand in ending}
+            }
+            allowed = [
+                going[one.hold.mailing.id]
+                and (now - one.claimed_at <= FRESH or self._still_wanted(session, one, now))
+                for one in ending
+            ]
+            marked = iter(
+                claims.mark_dots(session, [one.claim for one, may in zip(ending, allowed, strict=True) if may], now)
+            )
+            return [may and next(marked) for may in allowed]
 
     def complain(self, errand: Errand, reason: str) -> None:
         """Note in the edition's history, once for each reason, that the relay does not want us."""
@@ -170,8 +198,7 @@ class Intake:
         """Judge what the relay answered and record it at once; says what it means for relay and mailing."""
         now, mailing = self._clock(), errand.hold.mailing
         with self._database.transaction() as session:
-            # Nearly every letter is accepted the first time, and needs no look at what came before.
-            tries = Counter[str]() if _plain_acceptance(result) else claims.tries(session, errand.hold.lease, errand.id)
+            tries = claims.tries(session, errand.hold.lease, errand.id)
             outcome = judge(
                 result,
                 attempts=tries[DeliveryState.DEFERRED] + tries[DeliveryState.UNCERTAIN],
@@ -191,14 +218,14 @@ class Intake:
         with self._database.transaction() as session:
             self._record(session, errand, _dropped(reason), now)
 
-    def hand_back(self, errands: Collection[Errand]) -> None:
-        """Let letters that did not leave wait again."""
+    def hand_back(self, errands: Collection[Errand], until: datetime | None = None) -> None:
+        """Let letters that did certainly not leave wait again, until then."""
         by_hold: dict[Hold, list[int]] = {}
         for errand in errands:
             by_hold.setdefault(errand.hold, []).append(errand.id)
         with self._database.transaction() as session:
             for hold, ids in by_hold.items():
-                claims.hand_back(session, hold.lease, ids)
+                claims.hand_back(session, hold.lease, ids, until)
 
     def release(self, hold: Hold) -> None:
         """End a lease; with the last one of an edition's mailing the edition is sent."""
@@ -223,6 +250,16 @@ class Intake:
         with self._database.snapshot() as session:
             return ledger.accounts(session, mailing_id)
 
+    def _writing(self, *, patient: bool) -> Database:
+        """Where the letters' marks go: now and then onto the disk, so that a loss of power costs a moment's at most."""
+        if patient:
+            return self._database
+        now = time.monotonic()
+        if now - self._durable_at < DURABLE_SECONDS:
+            return self._database.hasty
+        self._durable_at = now
+        return self._database.durable.hasty
+
     def _until(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self._settings.lease_seconds)
 
@@ -232,7 +269,7 @@ class Intake:
         """Everybody's address and tokens as of now, or why there is no letter; in the order of `ids`."""
         if mailing.kind == EDITION:
             known = subscribers.recipients(session, self._keys, ids, mailing.newsletter, now, on=mailing.on)
-            counted = self._seal(session, mailing).stencil.personal is not None
+            counted = self.seals.proof(session, mailing).personal is not None
             reads = subscribers.reading_tokens(session, self._keys, list(ids), mailing.newsletter) if counted else {}
             return {one: self._recipient(mailing, one, known[one], reads.get(one, "")) for one in ids}
         find = subscribers.requester if mailing.kind == CONFIRMATION else subscribers.addressee
@@ -253,22 +290,6 @@ class Intake:
         """Whether the reader may still be written to: a slow relay can put minutes between the claim and the dot."""
         found = self._people(session, errand.hold.mailing, [errand.id], now)
         return not isinstance(found[errand.id], Dropped)
-
-    def _seal(self, session: Session, mailing: Mailing) -> Seal:
-        """The mailing's stencil and what signs it, cut from the frozen document and from nothing else."""
-        if mailing.id not in self._seals:
-            # The one Date of all its letters, so that a letter sent again is the same to the byte.
-            stencil = letter.cut(
-                proof.from_bytes(_frozen(session, mailing)),
-                bounce_domain=self._settings.bounce_domain,
-                date=mailing.frozen_at,
-                checkpoint=mailing.checkpoint or "",
-                headers=self._profile,
-            )
-            if len(self._seals) == KEPT_SEALS:
-                del self._seals[next(iter(self._seals))]
-            self._seals[mailing.id] = self._signer.seal(stencil)
-        return self._seals[mailing.id]
 
     def _record(self, session: Session, errand: Errand, result: Settlement, now: datetime) -> None:
         if not claims.record(session, errand.hold.lease, errand.id, result, now):
@@ -336,15 +357,3 @@ def _dropped(reason: str) -> Settlement:
     return Settlement(state=DeliveryState.DROPPED, outcome=DeliveryState.DROPPED, reason=kept, counted=False)
 
 
-def _frozen(session: Session, mailing: Mailing) -> bytes:
-    try:
-        document = store.frozen(session, mailing.proof_digest)
-    except ValueError as error:
-        raise LedgerError(f"mailing {mailing.id}: {error}; nothing is sent") from error
-    if document is None:
-        raise LedgerError(f"mailing {mailing.id}: its frozen proof is missing; nothing is sent")
-    return document
-
-
-def _plain_acceptance(result: Submitted) -> bool:
-    return isinstance(result, Replied) and result.phase is Phase.DOT and result.reply.code == 250

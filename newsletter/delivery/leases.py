@@ -182,6 +182,12 @@ def renew(session: Session, lease: Lease, until: datetime) -> bool:
     return bool(renewed.rowcount == 1)
 
 
+def holds(session: Session, lease: Lease) -> bool:
+    """Whether the chunk is still leased under this very epoch."""
+    mine = (CHUNKS.c.mailing_id == lease.mailing.id, CHUNKS.c.n == lease.chunk, CHUNKS.c.epoch == lease.epoch)
+    return _execute(session, sa.select(CHUNKS.c.n).where(*mine)).first() is not None
+
+
 def _recover(session: Session, lease: Lease, now: datetime, *, resend: bool) -> None:
     """Settle what the last holder had claimed: it waits again if its dot was never marked, else nobody knows."""
     claimed = (*within(lease), DELIVERIES.c.state == DeliveryState.CLAIMED.value)

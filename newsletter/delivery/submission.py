@@ -27,6 +27,8 @@ _ENVELOPE: Final = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 _LAST_CHUNK: Final = b"BDAT 0 LAST\r\n"
 _T = TypeVar("_T")
 
+BeforeEnd = Callable[[], Awaitable[None]]
+
 
 class Quota:
     """How many letters a relay takes on a connection: as configured, as it says, or as it twice in a row showed."""
@@ -65,11 +67,11 @@ class Connection:
             return False
         return letter is self._announced or (self._announced is None and not self._line.unread)
 
-    async def submit(self, letter: Letter, before_end: Callable[[], None], then: Letter | None = None) -> Submitted:
+    async def submit(self, letter: Letter, before_end: BeforeEnd, then: Letter | None = None) -> Submitted:
         """Hand over one letter; `then` is the one that will be submitted here next and at once, if there is one.
 
-        `before_end` is called when all but the end of the letter is with the kernel; what it raises ends the connection
-        with the letter certainly not sent. `Lost(phase=DOT)` alone means that nobody knows.
+        `before_end` is awaited when all but the end of the letter is with the kernel; what it raises ends the
+        connection with the letter certainly not sent. `Lost(phase=DOT)` alone means that nobody knows.
         """
         if self._announced is not None and self._announced is not letter:
             self.abort()
@@ -85,7 +87,7 @@ class Connection:
         if ended:
             return ended
         try:
-            before_end()
+            await before_end()
         except BaseException:
             self.abort()
             raise

@@ -1,55 +1,47 @@
-"""The sender: lanes of SMTP connections, each with one letter in flight, fed from leased chunks until nothing is due.
+"""The sender: letters from leased chunks, given to the lanes of the relays until nothing is due.
 
 Only the sockets are asynchronous; the ledger is written between two awaits, in transactions far shorter than a letter
-takes. Trouble with the relay is never held against a letter: it waits again, and the lanes back off.
+takes. A process is one loop on one core; more of them share a mailing by its chunks, on one machine or many.
 """
 
 import asyncio
-import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from newsletter.config import Config
 from newsletter.database import Database
 from newsletter.delivery import dkim
+from newsletter.delivery.books import Books
 from newsletter.delivery.intake import Errand, Hold, Intake
+from newsletter.delivery.lanes import Lanes, Office
 from newsletter.delivery.ledger import Accounts, MailingId
-from newsletter.delivery.outcome import Phase, Scope
-from newsletter.delivery.relay import Relay, RelayRefused, RelayUnreachable
-from newsletter.delivery.submission import Connection
-from newsletter.errors import DatabaseError, MessageError, RelayError
-from newsletter.rendering import letter
-from newsletter.rendering.letter import Letter
+from newsletter.delivery.relay import Relay
+from newsletter.errors import DatabaseError, RelayError
 from newsletter.vault import Vault
 
 # Claimed letters a lane may have before it: enough that no lane waits for the database, few enough that nobody's
 # consent was checked long ago.
-CLAIMS_PER_LANE: Final = 4
+CLAIMS_PER_LANE: Final = 8
 MOST_CLAIMS: Final = 200
-LEAST_TRIES: Final = 3
-LONGEST_PAUSE_SECONDS: Final = 30.0
-# How long a letter in flight may still take, short of its dot, once the sender is told to stop.
-GRACE_SECONDS: Final = 2.0
-# Failures in a row after which a pause is as long as it gets.
-MANY: Final = 10
+# Chunks of a mailing worked off at a time: a list sorted by address would else go to one provider after another.
+MOST_HOLDS: Final = 4
+# How often to look for what is more pressing than what is at hand.
+LOOK_SECONDS: Final = 0.25
 PROGRESS_SECONDS: Final = 0.25
-
-
-T = TypeVar("T")
-log = logging.getLogger("world_brief.worker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What is to be worked off, with what. With `until_done` work ends when nothing is left, or the relay is no use.
 
-    `patience_seconds` is how long a relay may be of no use until then; a sixth of it is a lane's first pause.
+    `patience_seconds` is how long a relay may be of no use until then; a sixth of it is a lane's first pause. `share`
+    is the part of the relays' connections that is this process's.
     """
 
     database: Database
@@ -60,205 +52,134 @@ class Work:
     stop: threading.Event
     patience_seconds: float = 3.0
     chance: Callable[[], float] = random.random
+    share: float = 1.0
 
 
 def work(job: Work, clock: Callable[[], datetime], progress: Callable[[Accounts], None] | None = None) -> Accounts:
     """Send what is due until done or stopped, and return the accounts of the only mailing (else empty ones).
 
     When told to stop, letters in flight are finished and claims given back. Raises RelayError when with `until_done`
-    the relay could not be used for `patience_seconds`, and DatabaseError; either way nothing is lost.
+    no relay could be used for `patience_seconds`, and DatabaseError; either way nothing is lost.
     """
     sender = _Sender(job, clock, progress)
-    try:
-        asyncio.run(sender.run())
-    except ExceptionGroup as trouble:
-        raise trouble.exceptions[0] from trouble
+    asyncio.run(sender.run())
     return sender.accounts()
-
-
-class _Withheld(Exception):
-    """A letter must not leave after all: its edition was held, it expired, or its lease is another's."""
-
-
-class _Health:
-    """Whether the relay can be used, as all lanes together see it."""
-
-    def __init__(self, patience_seconds: float | None) -> None:
-        self._patience = patience_seconds
-        self._tries, self._since, self._hopeless = 0, 0.0, False
-        self.verdict: RelayError | None = None
-
-    def good(self) -> None:
-        self._tries, self._hopeless = 0, False
-
-    def bad(self, reason: str, *, hopeless: bool = False) -> bool:
-        """Count a failure; with no success for as long as patience lasts, or no hope, the verdict is given.
-
-        True when this is the first hopeless one since the relay was last of use.
-        """
-        now = time.monotonic()
-        self._since = self._since if self._tries else now
-        self._tries += 1
-        tried = self._tries >= LEAST_TRIES and now - self._since >= (self._patience or 0)
-        if self._patience is not None and (tried or hopeless):
-            self.verdict = RelayError(reason)
-        first, self._hopeless = hopeless and not self._hopeless, self._hopeless or hopeless
-        return first
-
-
-class _Lane:
-    """One connection to the relay, opened when needed, and its own back-off."""
-
-    def __init__(self, job: Work, relay: Relay, intake: Intake, health: _Health) -> None:
-        self._job, self._relay, self._intake, self._health = job, relay, intake, health
-        self._connection: Connection | None = None
-        self._failures = 0
-
-    def pause(self) -> float:
-        """How long to keep away from the relay after so many failures in a row."""
-        if not self._failures:
-            return 0.0
-        first = self._job.patience_seconds / 6
-        return float(min(first * 2 ** min(self._failures - 1, MANY), LONGEST_PAUSE_SECONDS))
-
-    async def carry(self, errand: Errand) -> None:
-        """Take one letter to the relay and record what became of it."""
-        try:
-            seal = errand.hold.seal
-            written = seal.sign(letter.address(seal.stencil, errand.recipient))
-        except MessageError as error:
-            self._intake.drop(errand, f"cannot be written: {error}")
-            return
-
-        def before_dot() -> None:
-            if not self._intake.mark_dot(errand):
-                raise _Withheld
-
-        try:
-            connection = await self._unless_stopped(self._connected(written))
-            result = await self._unless_stopped(connection.submit(written, before_dot))
-        except (RelayRefused, RelayUnreachable) as error:
-            self._intake.hand_back([errand])
-            self._failed(errand, str(error), hopeless=_hopeless(error))
-            return
-        except _Withheld:
-            self._intake.hand_back([errand])
-            return
-        outcome = self._intake.settle(errand, result, self._job.chance())
-        if outcome.scope is Scope.RELAY:
-            self._failed(errand, outcome.reason, hopeless=outcome.stop)
-        else:
-            self._failures = 0
-            self._health.good()
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for the relay; once told to stop only for a moment, but for as long as it takes behind a dot."""
-        task = asyncio.ensure_future(work)
-        stopped = 0.0
-        while not task.done():
-            await asyncio.wait({task}, timeout=GRACE_SECONDS / 4)
-            stopped = stopped or (time.monotonic() if self._job.stop.is_set() else 0.0)
-            in_doubt = self._connection is not None and self._connection.phase is Phase.DOT
-            if stopped and not in_doubt and time.monotonic() - stopped > GRACE_SECONDS:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-                raise _Withheld
-        return task.result()
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-
-    async def _connected(self, written: Letter) -> Connection:
-        if self._connection is None or not self._connection.takes(written):
-            await self.close()
-            self._connection = await self._relay.connect()
-        return self._connection
-
-    def _failed(self, errand: Errand, reason: str, *, hopeless: bool) -> None:
-        """Keep away for longer each time; at once for long where trying again as we are cannot help."""
-        self._failures = MANY if hopeless else self._failures + 1
-        if self._health.bad(reason, hopeless=hopeless):
-            log.error("nothing can be sent until somebody looks: %s", reason)
-            self._intake.complain(errand, reason)
-
-
-def _hopeless(error: RelayRefused | RelayUnreachable) -> bool:
-    return error.permanent if isinstance(error, RelayUnreachable) else error.reply.code >= 500
 
 
 class _Sender:
     def __init__(self, job: Work, clock: Callable[[], datetime], progress: Callable[[Accounts], None] | None) -> None:
         self._job, self._clock, self._progress = job, clock, progress
-        self._relay, self._settings = Relay(job.config.relay, job.vault.relay_password), job.config.delivery
-        self._intake = Intake(job.database, job.config, job.vault, dkim.signer(job.config), clock, job.only)
-        self._lanes = max(1, job.config.relay.connections)
-        self._errands: asyncio.Queue[Errand | None] = asyncio.Queue(maxsize=self._lanes)
+        self._settings = job.config.delivery
+        self._intake = Intake(job.database, job.config, job.vault, clock, job.only)
+        self._books = Books(self._intake)
+        self._relays: dict[str, Lanes] = {}
         self._holds: list[Hold] = []
-        self._health = _Health(job.patience_seconds if job.until_done else None)
-        self._next_letter = self._next_report = 0.0
+        self._done: list[Hold] = []
+        self._wanting = asyncio.Event()
+        self._next_look = self._next_report = 0.0
+        self._verdict: RelayError | None = None
 
     def accounts(self) -> Accounts:
         return Accounts(due=0) if self._job.only is None else self._intake.accounts(self._job.only)
 
     async def run(self) -> None:
         self._intake.enrol()
+        pulse = asyncio.create_task(self._pulse())
         try:
             self._intake.tidy()
-            async with asyncio.TaskGroup() as group:
-                pulse = group.create_task(self._pulse())
-                lanes = [group.create_task(self._lane()) for _ in range(self._lanes)]
-                await self._feed()
-                for _ in lanes:
-                    await self._errands.put(None)
-                await asyncio.wait(lanes)
-                pulse.cancel()
+            self._open()
+            await self._feed()
+            await self._end()
         finally:
+            pulse.cancel()
             # A database that fails here failed before; what is not given back is recovered from this process's death.
             with suppress(DatabaseError):
+                await self._end()
                 for hold in self._holds:
                     self._intake.release(hold)
                 self._intake.retire()
         self._report(last=True)
-        if self._health.verdict:
-            raise self._health.verdict
+        if self._verdict:
+            raise self._verdict
+
+    def _open(self) -> None:
+        job = self._job
+        office = Office(
+            intake=self._intake,
+            books=self._books,
+            clock=self._clock,
+            chance=job.chance,
+            patience_seconds=job.patience_seconds,
+            stopped=job.stop.is_set,
+            returned=self._returned,
+            settled=self._settled,
+            wanting=self._wanting.set,
+        )
+        for name, settings in {"relay": job.config.relay}.items():
+            count = max(1, round(settings.connections * job.share))
+            relay = Relay(settings, job.vault.relay_password)
+            self._relays[name] = Lanes(name, relay, dkim.signer(job.config), office, count)
+
+    async def _end(self) -> None:
+        """Close the lanes, and write what they have to say."""
+        await asyncio.gather(*(lanes.close() for lanes in self._relays.values()))
+        self._books.close()
+        self._raise_failures()
+        self._relays = {}
 
     @property
     def _over(self) -> bool:
-        return self._job.stop.is_set() or self._health.verdict is not None
+        if self._job.until_done and self._relays and all(one.health.given_up for one in self._relays.values()):
+            self._verdict = RelayError(next(iter(self._relays.values())).health.reason)
+        return self._job.stop.is_set() or self._verdict is not None
 
     async def _feed(self) -> None:
         """Keep the lanes in letters, the most pressing first."""
         while not self._over:
             self._report()
-            hold = self._most_pressing()
-            if hold is None:
-                if not await self._idle():
-                    return
-                continue
-            for errand in self._intake.take(hold, self._batch()):
-                await self._errands.put(errand)
-            self._release_if_done(hold)
+            self._raise_failures()
+            self._release_done()
+            if not self._wants() and time.monotonic() < self._next_look:
+                await self._rest(LOOK_SECONDS)
+            elif not self._give(self._claimed()) and not await self._idle():
+                return
 
-    def _most_pressing(self) -> Hold | None:
+    def _wants(self) -> bool:
+        """Whether a relay that can be used has few letters before it."""
+        return any(one.health.usable and one.waiting <= one.count for one in self._relays.values())
+
+    def _claimed(self) -> list[Errand]:
+        """The next letters: of what is more pressing than the rest alone, else of several chunks at a time."""
+        if not any(one.health.usable for one in self._relays.values()):
+            return []
+        self._next_look = time.monotonic() + LOOK_SECONDS
         held = [hold for hold in self._holds if not hold.exhausted]
-        found = self._intake.claim(above=max((hold.mailing.priority for hold in held), default=-1))
+        top = max((hold.mailing.priority for hold in held), default=-1)
+        wanted = self._wants()
+        found = self._intake.claim(above=top - 1 if wanted and len(held) < MOST_HOLDS else top)
         if found:
             self._holds.append(found)
-            return found
-        return max(held, key=lambda hold: hold.mailing.priority, default=None)
+            held.append(found)
+        if not found and not wanted:
+            return []
+        top = max((hold.mailing.priority for hold in held), default=-1)
+        pressing = [hold for hold in held if hold.mailing.priority == top]
+        each = -(-self._batch() // max(1, len(pressing)))
+        return [errand for hold in pressing for errand in self._intake.take(hold, each)]
 
     def _batch(self) -> int:
-        most = min(CLAIMS_PER_LANE * self._lanes, MOST_CLAIMS)
-        rate = self._settings.letters_per_second
-        return max(1, min(most, int(rate))) if rate > 0 else most
+        return max(1, min(CLAIMS_PER_LANE * sum(one.count for one in self._relays.values()), MOST_CLAIMS))
+
+    def _give(self, errands: Sequence[Errand]) -> bool:
+        for errand in errands:
+            self._relays["relay"].put(errand)
+        self._release_done()
+        return bool(errands)
 
     async def _idle(self) -> bool:
         """Wait until something may be due. False = all is done."""
-        if self._holds:
-            await asyncio.sleep(0.01)
+        if self._holds or not self._wants():
+            await self._rest(LOOK_SECONDS)
             return True
         self._intake.tidy()
         due = self._intake.next_due()
@@ -274,39 +195,40 @@ class _Sender:
             await asyncio.sleep(self._settings.lease_seconds / 3)
             self._intake.beat(self._holds)
 
-    async def _lane(self) -> None:
-        lane = _Lane(self._job, self._relay, self._intake, self._health)
-        try:
-            while (errand := await self._errands.get()) is not None:
-                await self._run_errand(lane, errand)
-        finally:
-            await lane.close()
+    def _returned(self, errands: Sequence[Errand]) -> None:
+        """Letters that did not leave go back to the ledger."""
+        if errands:
+            self._intake.hand_back(errands)
+        for errand in errands:
+            self._settled(errand.hold)
 
-    async def _run_errand(self, lane: _Lane, errand: Errand) -> None:
-        hold = errand.hold
-        await self._nap(max(lane.pause(), self._pace()))
-        try:
-            if self._over or hold.lost or self._clock() >= hold.mailing.expires_at:
-                self._intake.hand_back([errand])
-            else:
-                await lane.carry(errand)
-        finally:
-            hold.pending -= 1
-        self._release_if_done(hold)
+    def _settled(self, hold: Hold) -> None:
+        hold.pending -= 1
+        if hold.exhausted and not hold.pending:
+            self._wanting.set()
 
-    def _release_if_done(self, hold: Hold) -> None:
-        if hold.exhausted and not hold.pending and hold in self._holds:
+    def _release_done(self) -> None:
+        """End the leases of chunks that nothing is left of."""
+        done = [hold for hold in self._holds if hold.exhausted and not hold.pending]
+        if done:
+            self._books.close()
+        for hold in done:
             self._holds.remove(hold)
             self._intake.release(hold)
 
-    def _pace(self) -> float:
-        """How long to wait so that no more letters leave per second than allowed."""
-        if self._settings.letters_per_second <= 0:
-            return 0.0
-        now = time.monotonic()
-        mine = max(now, self._next_letter)
-        self._next_letter = mine + 1 / self._settings.letters_per_second
-        return mine - now
+    def _raise_failures(self) -> None:
+        for lanes in self._relays.values():
+            if error := lanes.failure():
+                raise error
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait until a lane wants letters, at most so long, and not beyond a stop."""
+        until = time.monotonic() + seconds
+        self._wanting.clear()
+        while not self._over and (left := until - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanting.wait(), min(left, 0.1))
+                return
 
     async def _nap(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -144,7 +144,7 @@ def _letter(n: int) -> Letter:
     return Letter(envelope=envelope, message=MESSAGE, message_id=f"<{n:032}@worldbrief.test>")
 
 
-def _nothing() -> None:
+async def _nothing() -> None:
     """Nobody keeps books here."""
 
 

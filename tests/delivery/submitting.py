@@ -73,7 +73,7 @@ def settings(port: int, seconds: float, **changes: object) -> RelaySettings:
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
-def nothing() -> None:
+async def nothing() -> None:
     """What a caller does before the end of a letter when nobody keeps books."""
 
 

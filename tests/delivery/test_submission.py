@@ -315,7 +315,7 @@ async def test_the_letter_is_with_the_kernel_before_the_caller_is_told_and_its_e
         async with connected(patient(box, **manner.settings)) as connection:
             seen: list[tuple[bool, int]] = []
 
-            def told() -> None:
+            async def told() -> None:
                 line = connection._line
                 seen.append((line.handed_over(line._written), box.count))
 
@@ -328,7 +328,7 @@ async def test_the_letter_is_with_the_kernel_before_the_caller_is_told_and_its_e
 async def test_what_is_raised_before_the_end_keeps_the_letter_from_leaving(
     trouble: type[Exception], manner: Manner
 ) -> None:
-    def withheld() -> None:
+    async def withheld() -> None:
         raise trouble
 
     async with Postbox(service=manner.service) as box:
@@ -345,7 +345,7 @@ async def test_an_end_the_kernel_did_not_take_is_not_in_doubt(tls: str, manner: 
     service = offering(certificate, pipelining=manner.service.pipelining, chunking=manner.service.chunking)
     async with Postbox(script=at(Stage.BODY, Act.HANG), service=service) as box:
         async with connected(hasty(box, tls=tls, ca_file=str(certificate), **manner.settings)) as connection:
-            result = await connection.submit(letter(), lambda: fill(connection))
+            result = await connection.submit(letter(), partial(fill, connection))
         assert isinstance(result, Lost)
         assert (result.phase, box.count) == (Phase.BODY, 0)
 
@@ -362,7 +362,7 @@ async def test_a_loss_after_the_dot_is_in_doubt_under_tls_too(move: Act, certifi
 @every_manner
 async def test_an_end_the_kernel_refused_is_not_in_doubt(manner: Manner) -> None:
     async with Postbox(service=manner.service) as box, connected(patient(box, **manner.settings)) as connection:
-        result = await connection.submit(letter(), lambda: shut(connection))
+        result = await connection.submit(letter(), partial(shut, connection))
         assert isinstance(result, Lost)
         assert result.phase is Phase.BODY
 
@@ -439,7 +439,7 @@ async def test_a_relay_that_speaks_during_the_letter_gets_no_dot(reply: str, exp
     marked: list[bool] = []
     async with Postbox(script=at(Stage.BODY, Say(reply))) as box:
         async with connected(patient(box)) as connection:
-            result = await connection.submit(letter(LARGE), lambda: marked.append(True))
+            result = await connection.submit(letter(LARGE), partial(mark, marked))
         assert (result if isinstance(expected, Replied) else result.phase) == expected
         assert (marked, box.count) == ([], 0)
 
@@ -590,7 +590,7 @@ def test_every_body_arrives_as_it_was_whatever_its_dots(
     asyncio.run(scenario())
 
 
-def fill(connection: Connection) -> None:
+async def fill(connection: Connection) -> None:
     """Fill the kernel's buffer, so that it cannot take another octet."""
     descriptor = connection._line._socket.fileno()
     for chunk in (b"x" * 65_536, b"x"):
@@ -601,6 +601,10 @@ def fill(connection: Connection) -> None:
                 break
 
 
-def shut(connection: Connection) -> None:
+async def shut(connection: Connection) -> None:
     """Shut the socket, so that the next write fails at once."""
     connection._line._socket.shutdown(socket.SHUT_WR)
+
+
+async def mark(marked: list[bool]) -> None:
+    marked.append(True)
