@@ -67,7 +67,6 @@ class Delivery:
     poll_seconds: float = 2.0
     retry_minutes: tuple[int, ...] = (5, 15, 30, 60, 120)
     on_uncertain: Literal["resend", "hold"] = "resend"
-    
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ class Books:
 
     async def may_end(self, errand: Errand) -> bool:
         """Commit that the last byte of this letter is about to leave. False = it must not. Raises DatabaseError."""
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._ending.append((errand, answer))
         self._schedule()
         return await answer

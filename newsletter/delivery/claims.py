@@ -131,13 +131,13 @@ def tries(session: Session, lease: Lease, recipient: int) -> Counter[str]:
 
 
 def hand_back(session: Session, lease: Lease, recipients: Collection[int], until: datetime | None = None) -> None:
-    """Let claimed letters wait again, until then; the caller is certain that none of them has left."""
+    """Let claimed letters wait again, until then; none of them has left."""
     due = {} if until is None else {"due_at": until}
     _execute(
         session,
         sa.update(DELIVERIES)
-        .where(*_mine(lease, recipients))
-        .values(state=DeliveryState.WAITING.value, dot_at=None, **due),
+        .where(*_mine(lease, recipients), DELIVERIES.c.dot_at.is_(None))
+        .values(state=DeliveryState.WAITING.value, **due),
     )
 
 

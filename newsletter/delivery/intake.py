@@ -21,7 +21,7 @@ from newsletter.delivery import claims, leases, ledger, returns, roster
 from newsletter.delivery.claims import Claim, Settlement
 from newsletter.delivery.leases import Lease, Wanted
 from newsletter.delivery.ledger import CONFIRMATION, EDITION, Accounts, Mailing, MailingId
-from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Phase, Replied, Reply, Scope, Submitted, judge
+from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Replied, Reply, Scope, Submitted, judge
 from newsletter.delivery.replies import without_addresses
 from newsletter.delivery.seals import Seals
 from newsletter.editions import store, workflow
@@ -160,9 +160,7 @@ class Intake:
         hold.pending += len(errands)
         return errands
 
-    def write(
-        self, ending: Sequence[Errand], accepted: Sequence[tuple[Errand, Reply]], *, patient: bool
-    ) -> list[bool]:
+    def write(self, ending: Sequence[Errand], accepted: Sequence[tuple[Errand, Reply]], *, patient: bool) -> list[bool]:
         """In one transaction: who was accepted, and which of `ending` may end now: not what is held, expired, or
         another's. Raises DatabaseBusy, unless `patient`, when somebody else is writing.
         """
@@ -175,8 +173,7 @@ class Intake:
                 hold.mailing.id: self._may_go(session, hold.mailing) for hold in {errand.hold for errand in ending}
             }
             allowed = [
-                going[one.hold.mailing.id]
-                and (now - one.claimed_at <= FRESH or self._still_wanted(session, one, now))
+                going[one.hold.mailing.id] and (now - one.claimed_at <= FRESH or self._still_wanted(session, one, now))
                 for one in ending
             ]
             marked = iter(
@@ -355,5 +352,3 @@ class Intake:
 def _dropped(reason: str) -> Settlement:
     kept = without_addresses(reason)[:MOST_REPLY]
     return Settlement(state=DeliveryState.DROPPED, outcome=DeliveryState.DROPPED, reason=kept, counted=False)
-
-

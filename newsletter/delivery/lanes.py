@@ -20,7 +20,7 @@ from newsletter.delivery.intake import Errand, Hold, Intake
 from newsletter.delivery.outcome import Phase, Scope
 from newsletter.delivery.relay import Relay, RelayRefused, RelayUnreachable
 from newsletter.delivery.submission import Connection
-from newsletter.errors import MessageError, RelayError
+from newsletter.errors import MessageError
 from newsletter.rendering import letter
 from newsletter.rendering.letter import Letter
 
@@ -137,7 +137,7 @@ class Lanes:
 
     def empty(self) -> list[Errand]:
         """Take away all that waits."""
-        return [errand for errand in iter(self.take_now, None)]
+        return list(iter(self.take_now, None))
 
     async def nap(self, seconds: float) -> None:
         """Wait that long, or until this ends."""

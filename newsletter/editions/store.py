@@ -309,8 +309,9 @@ def note_once(session: Session, id: EditionId, by: str, event: str, reason: str,
 
 
 # Made once: SQLAlchemy takes five times as long to put it together as to run it.
-_STATE: Final = select(EditionRow.state).where(
-    EditionRow.newsletter == sa.bindparam("of"), EditionRow.on == sa.bindparam("at")
+_EDITIONS: Final = SQLModel.metadata.tables["edition"].c
+_STATE: Final = sa.select(_EDITIONS.state).where(
+    _EDITIONS.newsletter == sa.bindparam("of"), _EDITIONS.on == sa.bindparam("at")
 )
 _VOID: Final[dict[str, Any]] = {"approval": None, "proof_digest": ""}
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from newsletter.database import Database
 from newsletter.delivery import claims, leases, ledger
-from newsletter.delivery.claims import Settlement
+from newsletter.delivery.claims import Claim, Settlement
 from newsletter.delivery.leases import Lease, Wanted
 from newsletter.delivery.ledger import Mailing, MailingId, Opening
 from newsletter.delivery.outcome import DeliveryState
@@ -55,14 +55,14 @@ def lease_one(database: Database, now: datetime, **changes: object) -> Lease:
 
 def take(database: Database, lease: Lease, now: datetime, limit: int = 200) -> list[int]:
     with database.transaction() as session:
-        ids = claims.take(session, lease, limit, now + timedelta(seconds=60), now)
-    assert ids is not None
-    return ids
+        taken = claims.take(session, lease, limit, now + timedelta(seconds=60), now)
+    assert taken is not None
+    return [one.recipient for one in taken]
 
 
 def mark(database: Database, lease: Lease, recipient: int, now: datetime) -> bool:
     with database.transaction() as session:
-        return claims.mark_dot(session, lease, recipient, now)
+        return claims.mark_dots(session, [Claim(lease=lease, recipient=recipient, attempts=0)], now) == [True]
 
 
 def record(database: Database, lease: Lease, recipient: int, result: Settlement, now: datetime) -> bool:

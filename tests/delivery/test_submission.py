@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
