@@ -62,6 +62,7 @@ class Delivery:
     """How a mailing is worked off."""
 
     bounce_domain: str = ""
+    processes: int = 1
     chunk_size: int = 500
     lease_seconds: int = 60
     poll_seconds: float = 2.0
@@ -233,7 +234,7 @@ RESERVED_ENVIRONMENT: Final = frozenset(
 # Where nothing, or less, would stop the house or never end; every other number may be 0, and none is negative.
 _POSITIVE: Final = frozenset(
     {
-        *("delivery.chunk_size", "delivery.lease_seconds", "delivery.poll_seconds"),
+        *("delivery.processes", "delivery.chunk_size", "delivery.lease_seconds", "delivery.poll_seconds"),
         *("wire.timeout_seconds", "wire.pull_minutes", "signup.confirm_hours", "signup.proof_cost"),
         *("web.session_hours", "privacy.proof_months", "privacy.idle_months", "privacy.journal_days"),
         *("privacy.keyring_backup_days", "dkim.expire_days"),

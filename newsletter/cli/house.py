@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import UTC, date, datetime
@@ -90,6 +90,35 @@ def _options(
 def load_config() -> Config:
     """The configuration the environment points at: WORLD_BRIEF_CONFIG, or config.toml here."""
     return config.load(Path(os.environ.get("WORLD_BRIEF_CONFIG", "config.toml")), os.environ)
+
+
+def rereader(settings: Config) -> Callable[[], Config | None]:
+    """A function that reads the configuration again when its file has changed since. One that is wrong is said so
+    once, and the one in force stays.
+    """
+    seen = _stamp(settings.path)
+
+    def again() -> Config | None:
+        nonlocal seen
+        found = _stamp(settings.path)
+        if found == seen:
+            return None
+        seen = found
+        try:
+            return load_config()
+        except ConfigError as error:
+            say(f"worldbrief: {error}; the configuration from before stays in force")
+            return None
+
+    return again
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import email
 import email.policy
 import os
 import secrets
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -20,9 +19,11 @@ from newsletter import vault
 from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.cli.progress import stopping
+from newsletter.cli.senders import Part, beside, orphaned
 from newsletter.config import Config
 from newsletter.database import masked
 from newsletter.delivery import worker
+from newsletter.delivery.ledger import MailingId
 from newsletter.delivery.worker import Work
 from newsletter.desk import accounts
 from newsletter.desk.accounts import Role
@@ -79,19 +80,21 @@ def run(
     environ = dict(os.environ)
     stop = threading.Event()
     # The server raises the signal that stopped it once more, so somebody must be there to take it.
-    with house.opened(settings) as one, _postbox(one.config, environ, wanted=postbox), stopping(stop):
-        sender = _Sender(environ)
+    with (
+        house.opened(settings) as one,
+        _postbox(one.config, environ, wanted=postbox),
+        stopping(stop),
+        beside(_parts(one.config), environ),
+    ):
         clockwork = threading.Thread(
             target=scheduler.run, args=(one.database, one.config, one.vault, house.clock, stop), daemon=True
         )
-        sender.start()
         clockwork.start()
         house.say(f"World Brief on http://{one.config.web.host}:{one.config.web.port}/ (desk: /desk/), Ctrl-C to stop")
         try:
             serve(one.database, one.config, one.vault, house.clock)
         finally:
             stop.set()
-            sender.stop()
             clockwork.join()
 
 
@@ -101,9 +104,29 @@ def web() -> None:
         serve(one.database, one.config, one.vault, house.clock)
 
 
-def work() -> None:
-    """Send what is due, until stopped. Any number may run beside each other."""
-    _until_stopped(lambda one, stop: worker.work(_job(one, stop), house.clock, None))
+def work(
+    *,
+    part: Annotated[
+        str, typer.Option("--part", help="Be one of so many processes, such as 2/4, with its part of the connections.")
+    ] = "",
+    mailing: Annotated[int, typer.Option("--mailing", help="Work this mailing off, and end with it.")] = 0,
+) -> None:
+    """Send what is due, until stopped, in as many processes as are configured. Any number may run beside each other."""
+    if part:
+        try:
+            mine = Part.parse(part)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--part") from error
+        _until_stopped(lambda one, stop: _work(one, stop, mine, mailing))
+        return
+    settings = house.load_config()
+    parts = [Part(number=1, of=1)] if mailing else _parts(settings)
+    if len(parts) == 1:
+        _until_stopped(lambda one, stop: _work(one, stop, parts[0], mailing))
+        return
+    stop = threading.Event()
+    with stopping(stop), beside(parts, os.environ):
+        stop.wait()
 
 
 def schedule() -> None:
@@ -137,34 +160,6 @@ def add_account(
         house.stdout.print(f"password: {made}", markup=False)
 
 
-class _Sender:
-    """The sender's own process, started again when it dies for a reason nobody asked for."""
-
-    def __init__(self, environ: dict[str, str]) -> None:
-        self._environ = environ
-        self._stopped = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._keeper = threading.Thread(target=self._keep, daemon=True)
-
-    def start(self) -> None:
-        self._keeper.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._process is not None:
-            self._process.terminate()
-        self._keeper.join()
-
-    def _keep(self) -> None:
-        while not self._stopped.is_set():
-            self._process = subprocess.Popen([sys.executable, "-m", "newsletter", "work"], env=self._environ)
-            if self._stopped.is_set():
-                self._process.terminate()
-            code = self._process.wait()
-            if not self._stopped.wait(1.0):
-                house.say(f"worldbrief: the sender left with {code}; starting it again")
-
-
 def _postbox(settings: Config, environ: dict[str, str], *, wanted: bool) -> AbstractContextManager[object]:
     if not wanted:
         return nullcontext()
@@ -195,8 +190,25 @@ def _announce(arrived: Arrived, settings: Config) -> None:
             house.say(f"         http://{settings.web.host}:{settings.web.port}{line.removeprefix(base)}")
 
 
-def _job(one: House, stop: threading.Event) -> Work:
-    return Work(database=one.database, config=one.config, vault=one.vault, only=None, until_done=False, stop=stop)
+def _parts(settings: Config) -> list[Part]:
+    count = settings.delivery.processes
+    return [Part(number=n, of=count) for n in range(1, count + 1)]
+
+
+def _work(one: House, stop: threading.Event, part: Part, mailing: int) -> None:
+    only = MailingId(mailing) if mailing else None
+    job = Work(
+        database=one.database,
+        config=one.config,
+        vault=one.vault,
+        only=only,
+        until_done=only is not None,
+        stop=stop,
+        share=1 / part.of,
+        again=house.rereader(one.config),
+    )
+    with orphaned(stop):
+        worker.work(job, house.clock)
 
 
 def _until_stopped(loop: Callable[[House, threading.Event], object]) -> None:

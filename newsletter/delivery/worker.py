@@ -41,7 +41,7 @@ class Work:
     """What is to be worked off, with what. With `until_done` work ends when nothing is left, or the relay is no use.
 
     `patience_seconds` is how long a relay may be of no use until then; a sixth of it is a lane's first pause. `share`
-    is the part of the relays' connections that is this process's.
+    is the part of the relays' connections that is this process's. `again` gives the configuration when it has changed.
     """
 
     database: Database
@@ -53,6 +53,7 @@ class Work:
     patience_seconds: float = 3.0
     chance: Callable[[], float] = random.random
     share: float = 1.0
+    again: Callable[[], Config | None] = lambda: None
 
 
 def work(job: Work, clock: Callable[[], datetime], progress: Callable[[Accounts], None] | None = None) -> Accounts:
