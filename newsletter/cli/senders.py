@@ -99,7 +99,7 @@ class _Keeper:
 
     def _keep(self) -> None:
         while not self._stopped.is_set():
-            self._process = subprocess.Popen(self._command, env=dict(self._environ))
+            self._process = subprocess.Popen(self._command, env=dict(self._environ))  # noqa: S603 -- our own program
             if self._stopped.is_set():
                 self._process.terminate()
             code = self._process.wait()

@@ -27,6 +27,7 @@ from newsletter.delivery.seals import Seals
 from newsletter.editions import store, workflow
 from newsletter.editions.workflow import Event
 from newsletter.errors import Disarmed
+from newsletter.providers import provider
 from newsletter.rendering.letter import Asked, Recipient
 from newsletter.safekeeping import arming
 from newsletter.vault import Vault
@@ -73,8 +74,8 @@ class Errand:
 
     @property
     def provider(self) -> str:
-        """The domain she has her mailbox at."""
-        return self.recipient.address.rpartition("@")[2]
+        """Where the reader has their mailbox."""
+        return provider(self.recipient.address.rpartition("@")[2])
 
 
 class Intake:

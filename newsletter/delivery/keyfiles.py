@@ -47,7 +47,7 @@ class Key:
     selector: str
     file: Path
     made_at: datetime
-    private: RSAPrivateKey | Ed25519PrivateKey = field(repr=False)
+    private: RSAPrivateKey | Ed25519PrivateKey = field(repr=False, compare=False)
 
     @property
     def algorithm(self) -> Literal["rsa", "ed25519"]:

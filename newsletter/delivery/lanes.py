@@ -18,6 +18,7 @@ from newsletter.delivery.books import Books
 from newsletter.delivery.dkim import Signer
 from newsletter.delivery.intake import Errand, Hold, Intake
 from newsletter.delivery.outcome import Phase, Scope
+from newsletter.delivery.permits import Permits
 from newsletter.delivery.relay import Relay, RelayRefused, RelayUnreachable
 from newsletter.delivery.submission import Connection
 from newsletter.errors import MessageError
@@ -28,6 +29,9 @@ LEAST_TRIES: Final = 3
 LONGEST_PAUSE_SECONDS: Final = 30.0
 # How long a letter in flight may still take, short of its dot, once the sender is told to stop.
 GRACE_SECONDS: Final = 2.0
+# A permit that is not to be had for longer is not waited for with a letter in hand.
+LONG_PERMIT_SECONDS: Final = 1.0
+MOMENT_SECONDS: Final = 0.005
 # Failures in a row after which a pause is as long as it gets.
 MANY: Final = 10
 log = logging.getLogger("world_brief.worker")
@@ -43,7 +47,7 @@ class Office:
     chance: Callable[[], float]
     patience_seconds: float
     stopped: Callable[[], bool]
-    returned: Callable[[Sequence[Errand]], None]
+    returned: Callable[[Sequence[Errand], datetime | None], None]
     settled: Callable[[Hold], None]
     wanting: Callable[[], None]
 
@@ -82,8 +86,13 @@ class Health:
         """How long until it is to be tried again."""
         return max(0.0, self._closed_until - time.monotonic())
 
+    def rest(self, seconds: float) -> None:
+        """Ask nothing of it for so long; nothing is wrong with it."""
+        self._closed_until = max(self._closed_until, time.monotonic() + seconds)
+
     def good(self) -> None:
-        self._tries, self._hopeless, self._closed_until = 0, False, 0.0
+        if self._tries:
+            self._tries, self._hopeless, self._closed_until = 0, False, 0.0
 
     def bad(self, reason: str, *, hopeless: bool = False) -> bool:
         """Count a failure. True when it is the first hopeless one since the relay was last of use."""
@@ -105,8 +114,8 @@ def pause(first: float, failures: int) -> float:
 class Lanes:
     """All lanes of this process to one relay, and the letters that wait for them, the most pressing first."""
 
-    def __init__(self, name: str, relay: Relay, signer: Signer, office: Office, count: int) -> None:
-        self.name, self.relay, self.signer, self.office = name, relay, signer, office
+    def __init__(self, name: str, relay: Relay, signer: Signer, permits: Permits, office: Office, count: int) -> None:
+        self.name, self.relay, self.signer, self.permits, self.office = name, relay, signer, permits, office
         self.health = Health(office.patience_seconds)
         self.probing = asyncio.Lock()
         self.ending = asyncio.Event()
@@ -148,19 +157,20 @@ class Lanes:
         """Let every lane finish its letter: short of its dot that has a moment, behind it as long as it takes."""
         left = self.empty()
         self.ending.set()
-        self.office.returned(left)
         for _ in self._lanes:
             self._waiting.put_nowait((float("inf"), next(self._order), None))
+        self.office.returned(left, None)
         await asyncio.wait(self._tasks, timeout=GRACE_SECONDS)
         while busy := [task for task in self._tasks if not task.done()]:
             for lane, task in zip(self._lanes, self._tasks, strict=True):
                 if not task.done() and not lane.in_doubt:
                     task.cancel()
             await asyncio.wait(busy, timeout=GRACE_SECONDS / 4)
+        self.permits.close()
 
     def failure(self) -> BaseException | None:
         """What ended a lane that should have gone on."""
-        ended = (task.exception() for task in self._tasks if task.done() and not task.cancelled())
+        ended = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
         return next((error for error in ended if error), None)
 
 
@@ -194,7 +204,7 @@ class Lane:
                 async with self._lanes.probing:
                     await self._carry(*one, ahead and ahead[1])
         finally:
-            self._office.returned(list(self._carried))
+            self._office.returned(list(self._carried), None)
             if self._connection is not None:
                 await self._connection.close()
 
@@ -208,14 +218,29 @@ class Lane:
             errand = await self._lanes.take()
             if errand is None:
                 return None
-            if written := self._written(errand):
+            if await self._permitted(errand) and (written := self._written(errand)):
                 return written
+
+    async def _permitted(self, errand: Errand) -> bool:
+        """Wait for a permit of the relay's rates; where that takes long the letter is put back, and the relay rests."""
+        while (at := self._lanes.permits.take()) is not None:
+            seconds = max(MOMENT_SECONDS, (at - self._office.clock()).total_seconds())
+            if seconds > LONG_PERMIT_SECONDS or self._lanes.ending.is_set():
+                self._lanes.health.rest(seconds)
+                self._lanes.put(errand)
+                self._office.wanting()
+                return False
+            await self._lanes.nap(seconds)
+        return True
 
     def _following(self) -> Written | None:
         """The letter whose envelope may go out behind the dot of the one before it."""
         if self._relay.settings.pipelining != "one-write":
             return None
         while (errand := self._lanes.take_now()) is not None:
+            if self._lanes.permits.take() is not None:
+                self._lanes.put(errand)
+                return None
             if written := self._written(errand):
                 return written
         return None
@@ -224,7 +249,7 @@ class Lane:
         """The letter, addressed and signed; or it goes back, or is given up because it cannot be written."""
         office, hold = self._office, errand.hold
         if hold.lost or office.clock() >= hold.mailing.expires_at:
-            office.returned([errand])
+            office.returned([errand], None)
             return None
         self._carried.add(errand)
         try:
@@ -274,7 +299,7 @@ class Lane:
 
     def _back(self, errand: Errand) -> None:
         self._carried.discard(errand)
-        self._office.returned([errand])
+        self._office.returned([errand], None)
 
     def _done(self, errand: Errand) -> None:
         self._carried.discard(errand)

@@ -16,24 +16,20 @@ from typing import Final
 
 from newsletter.config import Config
 from newsletter.database import Database
-from newsletter.delivery import dkim
 from newsletter.delivery.books import Books
 from newsletter.delivery.intake import Errand, Hold, Intake
-from newsletter.delivery.lanes import Lanes, Office
+from newsletter.delivery.lanes import Office
 from newsletter.delivery.ledger import Accounts, MailingId
-from newsletter.delivery.relay import Relay
+from newsletter.delivery.sorting import Sorting
 from newsletter.errors import DatabaseError, RelayError
 from newsletter.vault import Vault
 
-# Claimed letters a lane may have before it: enough that no lane waits for the database, few enough that nobody's
-# consent was checked long ago.
-CLAIMS_PER_LANE: Final = 8
-MOST_CLAIMS: Final = 200
 # Chunks of a mailing worked off at a time: a list sorted by address would else go to one provider after another.
 MOST_HOLDS: Final = 4
 # How often to look for what is more pressing than what is at hand.
 LOOK_SECONDS: Final = 0.25
 PROGRESS_SECONDS: Final = 0.25
+REREAD_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +69,21 @@ class _Sender:
         self._settings = job.config.delivery
         self._intake = Intake(job.database, job.config, job.vault, clock, job.only)
         self._books = Books(self._intake)
-        self._relays: dict[str, Lanes] = {}
-        self._holds: list[Hold] = []
-        self._done: list[Hold] = []
         self._wanting = asyncio.Event()
-        self._next_look = self._next_report = 0.0
+        office = Office(
+            intake=self._intake,
+            books=self._books,
+            clock=clock,
+            chance=job.chance,
+            patience_seconds=job.patience_seconds,
+            stopped=job.stop.is_set,
+            returned=self._returned,
+            settled=self._settled,
+            wanting=self._wanting.set,
+        )
+        self._sorting = Sorting(job.database, job.vault, office, job.share)
+        self._holds: list[Hold] = []
+        self._next_look = self._next_report = self._next_reading = 0.0
         self._verdict: RelayError | None = None
 
     def accounts(self) -> Accounts:
@@ -88,7 +94,7 @@ class _Sender:
         pulse = asyncio.create_task(self._pulse())
         try:
             self._intake.tidy()
-            self._open()
+            self._sorting.open(self._job.config)
             await self._feed()
             await self._end()
         finally:
@@ -103,83 +109,63 @@ class _Sender:
         if self._verdict:
             raise self._verdict
 
-    def _open(self) -> None:
-        job = self._job
-        office = Office(
-            intake=self._intake,
-            books=self._books,
-            clock=self._clock,
-            chance=job.chance,
-            patience_seconds=job.patience_seconds,
-            stopped=job.stop.is_set,
-            returned=self._returned,
-            settled=self._settled,
-            wanting=self._wanting.set,
-        )
-        for name, settings in {"relay": job.config.relay}.items():
-            count = max(1, round(settings.connections * job.share))
-            relay = Relay(settings, job.vault.relay_password)
-            self._relays[name] = Lanes(name, relay, dkim.signer(job.config), office, count)
-
     async def _end(self) -> None:
-        """Close the lanes, and write what they have to say."""
-        await asyncio.gather(*(lanes.close() for lanes in self._relays.values()))
-        self._books.close()
-        self._raise_failures()
-        self._relays = {}
+        """Close the lanes, and write what they had to say."""
+        try:
+            await self._sorting.close()
+        finally:
+            self._books.close()
 
     @property
     def _over(self) -> bool:
-        if self._job.until_done and self._relays and all(one.health.given_up for one in self._relays.values()):
-            self._verdict = RelayError(next(iter(self._relays.values())).health.reason)
+        if self._job.until_done and self._sorting.given_up:
+            self._verdict = RelayError(self._sorting.given_up)
         return self._job.stop.is_set() or self._verdict is not None
 
     async def _feed(self) -> None:
         """Keep the lanes in letters, the most pressing first."""
         while not self._over:
             self._report()
-            self._raise_failures()
+            self._reread()
+            self._sorting.tend()
             self._release_done()
-            if not self._wants() and time.monotonic() < self._next_look:
+            if time.monotonic() < self._next_look and not self._sorting.wanting:
                 await self._rest(LOOK_SECONDS)
-            elif not self._give(self._claimed()) and not await self._idle():
+            elif claimed := self._claimed():
+                self._sorting.give(claimed)
+            elif not await self._idle():
                 return
 
-    def _wants(self) -> bool:
-        """Whether a relay that can be used has few letters before it."""
-        return any(one.health.usable and one.waiting <= one.count for one in self._relays.values())
+    def _reread(self) -> None:
+        """Go by the configuration as it is now, if it has changed."""
+        now = time.monotonic()
+        if now >= self._next_reading:
+            self._next_reading = now + REREAD_SECONDS
+            if config := self._job.again():
+                self._sorting.change(config)
 
     def _claimed(self) -> list[Errand]:
-        """The next letters: of what is more pressing than the rest alone, else of several chunks at a time."""
-        if not any(one.health.usable for one in self._relays.values()):
+        """The next letters: of what is more pressing than all at hand alone, else of several chunks at a time."""
+        if not self._sorting.usable:
             return []
         self._next_look = time.monotonic() + LOOK_SECONDS
         held = [hold for hold in self._holds if not hold.exhausted]
         top = max((hold.mailing.priority for hold in held), default=-1)
-        wanted = self._wants()
-        found = self._intake.claim(above=top - 1 if wanted and len(held) < MOST_HOLDS else top)
+        wanting = self._sorting.wanting
+        found = self._intake.claim(above=top - 1 if wanting and len(held) < MOST_HOLDS else top)
         if found:
             self._holds.append(found)
             held.append(found)
-        if not found and not wanted:
+        elif not wanting:
             return []
         top = max((hold.mailing.priority for hold in held), default=-1)
         pressing = [hold for hold in held if hold.mailing.priority == top]
-        each = -(-self._batch() // max(1, len(pressing)))
+        each = -(-self._sorting.batch // max(1, len(pressing)))
         return [errand for hold in pressing for errand in self._intake.take(hold, each)]
-
-    def _batch(self) -> int:
-        return max(1, min(CLAIMS_PER_LANE * sum(one.count for one in self._relays.values()), MOST_CLAIMS))
-
-    def _give(self, errands: Sequence[Errand]) -> bool:
-        for errand in errands:
-            self._relays["relay"].put(errand)
-        self._release_done()
-        return bool(errands)
 
     async def _idle(self) -> bool:
         """Wait until something may be due. False = all is done."""
-        if self._holds or not self._wants():
+        if self._holds or not self._sorting.wanting:
             await self._rest(LOOK_SECONDS)
             return True
         self._intake.tidy()
@@ -196,10 +182,10 @@ class _Sender:
             await asyncio.sleep(self._settings.lease_seconds / 3)
             self._intake.beat(self._holds)
 
-    def _returned(self, errands: Sequence[Errand]) -> None:
-        """Letters that did not leave go back to the ledger."""
+    def _returned(self, errands: Sequence[Errand], until: datetime | None) -> None:
+        """Letters that did not leave go back to the ledger, and wait there until then."""
         if errands:
-            self._intake.hand_back(errands)
+            self._intake.hand_back(errands, until)
         for errand in errands:
             self._settled(errand.hold)
 
@@ -216,11 +202,6 @@ class _Sender:
         for hold in done:
             self._holds.remove(hold)
             self._intake.release(hold)
-
-    def _raise_failures(self) -> None:
-        for lanes in self._relays.values():
-            if error := lanes.failure():
-                raise error
 
     async def _rest(self, seconds: float) -> None:
         """Wait until a lane wants letters, at most so long, and not beyond a stop."""
