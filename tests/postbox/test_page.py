@@ -215,6 +215,7 @@ def test_a_person_reads_a_letter_on_a_phone_and_throws_all_away(shown: Shown, br
     for view in ("Text", "Headers", "Source", "HTML"):
         window.get_by_role("link", name=view, exact=True).click()
         assert window.locator("[aria-current]").inner_text() == view
+        window.wait_for_load_state()  # the style sheet, too
         assert window.evaluate("document.documentElement.scrollWidth") <= 320
         assert window.evaluate("[...document.querySelectorAll('.views a, .turn a')].every(a => a.offsetHeight >= 24)")
     window.get_by_role("link", name="All letters").click()
