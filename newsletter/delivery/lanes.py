@@ -174,7 +174,13 @@ class Lanes:
         return next((error for error in ended if error), None)
 
 
-Written = tuple[Errand, Letter]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A letter ready to go; `permitted` when the relay's rates allow it already."""
+
+    errand: Errand
+    letter: Letter
+    permitted: bool
 
 
 class Lane:
@@ -199,10 +205,10 @@ class Lane:
             while (one := ahead or await self._next()) is not None and not self._office.stopped():
                 ahead = self._following()
                 if self._lanes.health.proven:
-                    await self._carry(*one, ahead and ahead[1])
+                    await self._carry(one, ahead)
                     continue
                 async with self._lanes.probing:
-                    await self._carry(*one, ahead and ahead[1])
+                    await self._carry(one, ahead)
         finally:
             self._office.returned(list(self._carried), None)
             if self._connection is not None:
@@ -218,20 +224,8 @@ class Lane:
             errand = await self._lanes.take()
             if errand is None:
                 return None
-            if await self._permitted(errand) and (written := self._written(errand)):
+            if written := self._written(errand, permitted=False):
                 return written
-
-    async def _permitted(self, errand: Errand) -> bool:
-        """Wait for a permit of the relay's rates; where that takes long the letter is put back, and the relay rests."""
-        while (at := self._lanes.permits.take()) is not None:
-            seconds = max(MOMENT_SECONDS, (at - self._office.clock()).total_seconds())
-            if seconds > LONG_PERMIT_SECONDS or self._lanes.ending.is_set():
-                self._lanes.health.rest(seconds)
-                self._lanes.put(errand)
-                self._office.wanting()
-                return False
-            await self._lanes.nap(seconds)
-        return True
 
     def _following(self) -> Written | None:
         """The letter whose envelope may go out behind the dot of the one before it."""
@@ -241,11 +235,11 @@ class Lane:
             if self._lanes.permits.take() is not None:
                 self._lanes.put(errand)
                 return None
-            if written := self._written(errand):
+            if written := self._written(errand, permitted=True):
                 return written
         return None
 
-    def _written(self, errand: Errand) -> Written | None:
+    def _written(self, errand: Errand, *, permitted: bool) -> Written | None:
         """The letter, addressed and signed; or it goes back, or is given up because it cannot be written."""
         office, hold = self._office, errand.hold
         if hold.lost or office.clock() >= hold.mailing.expires_at:
@@ -256,15 +250,16 @@ class Lane:
             seal = office.intake.seals.seal(
                 hold.mailing, self._lanes.name, self._relay.settings.headers, self._lanes.signer
             )
-            return errand, seal.sign(letter.address(seal.stencil, errand.recipient))
+            signed = seal.sign(letter.address(seal.stencil, errand.recipient))
+            return Written(errand=errand, letter=signed, permitted=permitted)
         except MessageError as error:
             office.intake.drop(errand, f"cannot be written: {error}")
             self._done(errand)
             return None
 
-    async def _carry(self, errand: Errand, written: Letter, then: Letter | None) -> None:
+    async def _carry(self, one: Written, ahead: Written | None) -> None:
         """Take one letter to the relay and record what became of it."""
-        office = self._office
+        office, errand = self._office, one.errand
 
         async def before_end() -> None:
             if not await office.books.may_end(errand):
@@ -272,8 +267,9 @@ class Lane:
             self._carried.discard(errand)
 
         try:
-            connection = await self._connected(written)
-            result = await connection.submit(written, before_end, then)
+            if not (connection := await self._permitted(one)):
+                return
+            result = await connection.submit(one.letter, before_end, ahead.letter if ahead else None)
         except (RelayRefused, RelayUnreachable) as error:
             self._back(errand)
             self._failed(errand, str(error), hopeless=_hopeless(error))
@@ -288,6 +284,27 @@ class Lane:
         else:
             self._failures = 0
             self._lanes.health.good()
+
+    async def _permitted(self, one: Written) -> Connection | None:
+        """A connection for a letter once the relay's rates permit it; where that takes long it is put back, and the
+        relay rests.
+        """
+        connection = await self._connected(one.letter)
+        if one.permitted:
+            return connection
+        while (at := self._lanes.permits.take()) is not None:
+            seconds = max(MOMENT_SECONDS, (at - self._office.clock()).total_seconds())
+            if self._lanes.ending.is_set():
+                self._back(one.errand)
+                return None
+            if seconds > LONG_PERMIT_SECONDS:
+                self._lanes.health.rest(seconds)
+                self._carried.discard(one.errand)
+                self._lanes.put(one.errand)
+                self._office.wanting()
+                return None
+            await self._lanes.nap(seconds)
+        return await self._connected(one.letter)
 
     async def _connected(self, written: Letter) -> Connection:
         if self._connection is None or not self._connection.takes(written):

@@ -57,11 +57,13 @@ def make_press(config: Config, **changes: Any) -> Press:
     return Press(**(values | changes))
 
 
-def subscribe(database: Database, count: int, now: datetime, newsletter: str = NEWSLETTER.key) -> None:
+def subscribe(
+    database: Database, count: int, now: datetime, newsletter: str = NEWSLETTER.key, domain: str = "inbox.test"
+) -> None:
     """Import `reader0000@inbox.test` and on, with consent."""
     at = (now - 30 * DAY).isoformat()
     lines = ["email,consent_at,consent_source,consent_wording,consent_method"]
-    lines += [f"{address(n)},{at},form,Sign up to receive World Brief.,button" for n in range(count)]
+    lines += [f"{address(n, domain)},{at},form,Sign up to receive World Brief.,button" for n in range(count)]
     job = ImportJob(file="test", newsletter=newsletter, language="en", by="test", now=now)
     imported = subscribers.import_csv(
         database.transaction, KEYS, [f"{line}\n".encode() for line in lines], job, lambda _done: None
@@ -69,8 +71,8 @@ def subscribe(database: Database, count: int, now: datetime, newsletter: str = N
     assert imported.imported == count
 
 
-def address(n: int) -> str:
-    return f"reader{n:04}@inbox.test"
+def address(n: int, domain: str = "inbox.test") -> str:
+    return f"reader{n:04}@{domain}"
 
 
 def printable(on: date) -> Edition:
