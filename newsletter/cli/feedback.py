@@ -1,4 +1,4 @@
-"""`worldbrief feedback …`: what came back by mail, read from files, without a database or a key."""
+"""`worldbrief feedback …`: what came back by mail, read from files."""
 
 import re
 from collections.abc import Iterator
@@ -9,18 +9,14 @@ import typer
 
 from newsletter.cli import house
 from newsletter.cli.house import JSONOption
-from newsletter.delivery import feedback, reports
+from newsletter.delivery import claims, feedback, reports, returns
 from newsletter.delivery.feedback import Bounce, Complaint, Feedback
 from newsletter.delivery.outcome import Fault
+from newsletter.delivery.returns import ReturnPathError
 
 app = typer.Typer(help="What came back: bounces, complaints, answers.", no_args_is_help=True, rich_markup_mode=None)
 
 _SEPARATOR = re.compile(rb"From \S{1,300} .{0,200}\d{4}")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep the name of the one command."""
 
 
 @app.command()
@@ -43,6 +39,47 @@ def read(
     if not count:
         house.say(f"worldbrief: {path}: no message in it")
         raise typer.Exit(1)
+
+
+@app.command()
+def reconcile(
+    path: Annotated[Path, typer.Argument(help="An .eml file, a folder of them, a Maildir, or an mbox.")],
+    *,
+    as_json: JSONOption = False,
+) -> None:
+    """Settle letters in doubt: whatever came back about one proves that the relay took it, so it is not sent again."""
+    found = _all(path)
+    with house.opened() as one:
+        key, now = one.vault.derive(returns.USE), house.clock()
+        for name, message in found:
+            try:
+                letter = returns.read(key, message.token)
+            except ReturnPathError:
+                continue
+            kind = type(message).__name__.lower()
+            with one.database.transaction() as session:
+                settled = claims.resolve(session, letter.mailing_id, letter.recipient_id, f"came back: {kind}", now)
+            if as_json:
+                answer = {"file": name, "mailing": letter.mailing_id, "recipient": letter.recipient_id}
+                house.answer({**answer, "kind": kind, "settled": settled})
+            else:
+                word = "settled as accepted" if settled else "was in no doubt"
+                house.stdout.print(
+                    f"{name}: {kind}, letter {letter.mailing_id}/{letter.recipient_id} {word}", markup=False
+                )
+
+
+def _all(path: Path) -> list[tuple[str, Feedback]]:
+    """Every message read, or one line and exit 1 when there is none."""
+    try:
+        found = [(name, feedback.parse(data)) for name, data in _messages(path)]
+    except OSError as error:
+        house.say(f"worldbrief: {error.filename or path}: {error.strerror or error}")
+        raise typer.Exit(1) from error
+    if not found:
+        house.say(f"worldbrief: {path}: no message in it")
+        raise typer.Exit(1)
+    return found
 
 
 def _messages(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -123,6 +123,28 @@ def record(session: Session, lease: Lease, recipient: int, result: Settlement, n
     return True
 
 
+def resolve(session: Session, mailing_id: int, recipient: int, reason: str, now: datetime) -> bool:
+    """Settle a letter in doubt as accepted, since something came back about it. False = it was in no doubt."""
+    doubted = sa.exists().where(
+        ATTEMPTS.c.mailing_id == mailing_id,
+        ATTEMPTS.c.recipient_id == recipient,
+        ATTEMPTS.c.outcome == DeliveryState.UNCERTAIN.value,
+    )
+    in_doubt = (DeliveryState.WAITING.value, DeliveryState.UNCERTAIN.value)
+    settled = _execute(
+        session,
+        sa.update(DELIVERIES)
+        .where(
+            DELIVERIES.c.mailing_id == mailing_id,
+            DELIVERIES.c.recipient_id == recipient,
+            DELIVERIES.c.state.in_(in_doubt),
+            doubted,
+        )
+        .values(state=DeliveryState.ACCEPTED.value, reason=reason, due_at=None, settled_at=now),
+    )
+    return bool(settled.rowcount == 1)
+
+
 def tries(session: Session, lease: Lease, recipient: int) -> Counter[str]:
     """How often this letter was tried before, by what came of it."""
     kept = (ATTEMPTS.c.mailing_id == lease.mailing.id, ATTEMPTS.c.recipient_id == recipient)

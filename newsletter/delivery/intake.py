@@ -91,7 +91,7 @@ class Intake:
     ) -> None:
         self._database, self._settings, self._clock, self._only = database, config.delivery, clock, only
         self._keys = vault.keys
-        self._return_key = vault.derive("returns/1")
+        self._return_key = vault.derive(returns.USE)
         self.seals = Seals(config.delivery.bounce_domain)
         self._durable_at = 0.0
         self.worker = roster.this_worker()
@@ -130,7 +130,7 @@ class Intake:
             until=self._until(now),
             only=self._only,
             above=above,
-            resend=self._settings.on_uncertain == "resend",
+            again_after=self._settings.after_death,
         )
         with self._database.transaction() as session:
             lease = leases.claim(session, wanted, now)
@@ -205,7 +205,7 @@ class Intake:
                 schedule=self._settings.retry_minutes,
                 chance=chance,
             )
-            self._record(session, errand, self._settlement(result, outcome, tries, now), now)
+            self._record(session, errand, self._settlement(result, outcome, tries, now, mailing.expires_at), now)
             if outcome.scope is Scope.MAILING:
                 self._stop(session, mailing, outcome.reason, now)
         return outcome
@@ -293,7 +293,9 @@ class Intake:
         if not claims.record(session, errand.hold.lease, errand.id, result, now):
             errand.hold.lost = True
 
-    def _settlement(self, result: Submitted, outcome: Outcome, tries: Counter[str], now: datetime) -> Settlement:
+    def _settlement(
+        self, result: Submitted, outcome: Outcome, tries: Counter[str], now: datetime, expires_at: datetime
+    ) -> Settlement:
         """What the ledger keeps. A letter in doubt is sent again a few times, if so configured."""
         reply = result.reply if isinstance(result, Replied) else Reply(code=0, text=result.detail)
         settlement = Settlement(
@@ -311,10 +313,10 @@ class Intake:
             # No fault of the letter: it goes at once. But one that breaks every connection must not stay first in line.
             later = now + timedelta(seconds=min(2 ** tries[LOST] - 1, LONGEST_WAIT_SECONDS))
             return replace(settlement, outcome=LOST, due_at=later)
-        doubted = outcome.state is DeliveryState.UNCERTAIN and self._settings.on_uncertain == "resend"
-        if doubted and tries[DeliveryState.UNCERTAIN] + 1 < leases.MOST_UNCERTAIN:
-            later = now + timedelta(minutes=self._settings.retry_minutes[0])
-            return replace(settlement, state=DeliveryState.WAITING, due_at=later)
+        wait = self._settings.after_doubt if outcome.state is DeliveryState.UNCERTAIN else None
+        few = tries[DeliveryState.UNCERTAIN] + 1 < leases.MOST_UNCERTAIN
+        if wait is not None and few and now + wait < expires_at:
+            return replace(settlement, state=DeliveryState.WAITING, due_at=now + wait)
         return settlement
 
     def _stop(self, session: Session, mailing: Mailing, reason: str, now: datetime) -> None:

@@ -6,7 +6,7 @@ made under, so that a worker that lost its lease changes nothing. What a dead wo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -47,13 +47,16 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which chunk a worker asks for: of `only` this mailing, and of a priority above `above`."""
+    """Which chunk a worker asks for: of `only` this mailing, and of a priority above `above`.
+
+    `again_after` is how long after a sender's end its letters in doubt are sent again; None = never.
+    """
 
     worker: str
     until: datetime
     only: MailingId | None = None
     above: int = -1
-    resend: bool = True
+    again_after: timedelta | None = timedelta(0)
 
 
 def beat(session: Session, worker: str, leases: Sequence[Lease], until: datetime, now: datetime) -> list[Lease]:
@@ -87,7 +90,7 @@ def claim(session: Session, wanted: Wanted, now: datetime) -> Lease | None:
         if taken is not None:
             one = mailing(session, MailingId(found[0]))
             lease = Lease(mailing=one, chunk=found[1], first=taken[0], last=taken[1], epoch=taken[2])
-            _recover(session, lease, now, resend=wanted.resend)
+            _recover(session, lease, now, wanted.again_after)
             close(session, lease, now)
             return lease
     return None
@@ -188,7 +191,7 @@ def holds(session: Session, lease: Lease) -> bool:
     return _execute(session, sa.select(CHUNKS.c.n).where(*mine)).first() is not None
 
 
-def _recover(session: Session, lease: Lease, now: datetime, *, resend: bool) -> None:
+def _recover(session: Session, lease: Lease, now: datetime, again_after: timedelta | None) -> None:
     """Settle what the last holder had claimed: it waits again if its dot was never marked, else nobody knows."""
     claimed = (*within(lease), DELIVERIES.c.state == DeliveryState.CLAIMED.value)
     _execute(
@@ -214,7 +217,7 @@ def _recover(session: Session, lease: Lease, now: datetime, *, resend: bool) -> 
         values = {"mailing_id": lease.mailing.id, "recipient_id": recipient, "n": tries, "at": now}
         values |= {"outcome": DeliveryState.UNCERTAIN.value, "phase": Phase.DOT.value, "code": 0, "reply": ""}
         _execute(session, sa.insert(ATTEMPTS).values(**values))
-    if resend and doubtful:
+    if doubtful and again_after is not None and now + again_after < lease.mailing.expires_at:
         _execute(
             session,
             sa.update(DELIVERIES)
@@ -223,7 +226,12 @@ def _recover(session: Session, lease: Lease, now: datetime, *, resend: bool) -> 
                 DELIVERIES.c.recipient_id.in_([recipient for recipient, _ in doubtful]),
                 _doubts(lease, DELIVERIES.c.recipient_id) < MOST_UNCERTAIN,
             )
-            .values(state=DeliveryState.WAITING.value, due_at=None, dot_at=None, settled_at=None),
+            .values(
+                state=DeliveryState.WAITING.value,
+                due_at=now + again_after if again_after else None,
+                dot_at=None,
+                settled_at=None,
+            ),
         )
 
 

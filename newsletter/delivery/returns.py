@@ -19,6 +19,8 @@ _ID_BYTES: Final = 5
 _MAC_BYTES: Final = 10
 _MAC_USE: Final = b"newsletter/return-path/1"
 _MASK_USE: Final = b"newsletter/return-path-mask/1"
+USE: Final = "returns/1"
+"""What the key is derived for."""
 _LENGTH: Final = (2 * _ID_BYTES + _MAC_BYTES) * 8 // 5
 
 

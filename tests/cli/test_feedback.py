@@ -1,7 +1,15 @@
-"""`worldbrief feedback read`: one line for each message, whatever holds them."""
+"""`worldbrief feedback`: one line for each message, whatever holds them."""
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from newsletter import vault
+from newsletter.database import Database
+from newsletter.delivery import returns
+from newsletter.delivery.ledger import ATTEMPTS, DELIVERIES
 from tests.cli.conftest import ROOT, Run
 from tests.delivery.returned import arf, report
 
@@ -54,3 +62,33 @@ def test_what_is_not_there_or_empty_is_one_clear_line(run: Run, tmp_path: Path) 
         assert (ran.code, ran.out) == (1, "")
         assert str(path) in ran.err
         assert len(ran.err.splitlines()) == 1
+
+
+def test_what_came_back_settles_a_letter_in_doubt_and_no_other(run: Run, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert run("init").code == 0
+    key = vault.unlock(home, os.environ).derive(returns.USE)
+    database = Database(f"sqlite:///{home / 'worldbrief.db'}")
+    letter = {"mailing_id": 1, "attempts": 1, "epoch": 1, "code": 0, "enhanced": "", "reply": "", "reason": ""}
+    tried = {"mailing_id": 1, "n": 1, "at": datetime(2026, 11, 23, tzinfo=UTC), "phase": "dot", "code": 0, "reply": ""}
+    with database.transaction() as session:
+        rows = [{**letter, "recipient_id": 7, "state": "waiting"}, {**letter, "recipient_id": 8, "state": "waiting"}]
+        session.connection().execute(sa.insert(DELIVERIES), rows)
+        session.connection().execute(sa.insert(ATTEMPTS), [{**tried, "recipient_id": 7, "outcome": "uncertain"}])
+    box = tmp_path / "back"
+    box.mkdir()
+    for number in (7, 8):
+        (box / f"{number}.eml").write_bytes(_about(returns.sign(key, 1, number)))
+    (box / "forged.eml").write_bytes(_about(returns.sign(bytes(32), 1, 8)))
+    answers = run("feedback", "reconcile", box, "--json").answers
+    assert [(answer["recipient"], answer["settled"]) for answer in answers] == [(7, True), (8, False)]
+    with database.snapshot() as session:
+        states = dict(session.connection().execute(sa.select(DELIVERIES.c.recipient_id, DELIVERIES.c.state)).all())
+    database.close()
+    assert states == {7: "accepted", 8: "waiting"}
+    assert "letter 1/7 was in no doubt" in run("feedback", "reconcile", box).out
+    assert run("feedback", "reconcile", tmp_path / "nowhere").code == 1
+
+
+def _about(token: str) -> bytes:
+    return report("452 4.2.2 Mailbox full", original=f"Message-ID: <{token}@worldbrief.test>")

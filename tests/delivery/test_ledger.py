@@ -184,7 +184,7 @@ def test_what_a_dead_worker_held_waits_again_unless_its_dot_had_left(
     take(database, dead, now, limit=3)
     mark(database, dead, 2, now)
     later = now + 2 * MINUTE
-    heir = lease_one(database, later, worker="w2", resend=resend)
+    heir = lease_one(database, later, worker="w2", again_after=timedelta(0) if resend else None)
     assert heir.epoch == dead.epoch + 1
     assert counts(database, mailing) == ({"waiting": 5} if resend else {"waiting": 4, "uncertain": 1})
     with database.snapshot() as session:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 import subscribers
 from newsletter.database import Database
-from newsletter.delivery import dispatch, keyfiles, ledger, worker
+from newsletter.delivery import claims, dispatch, keyfiles, ledger, worker
 from newsletter.delivery.dispatch import Single
 from newsletter.delivery.ledger import Accounts, Line, MailingId
 from newsletter.delivery.outcome import DeliveryState
@@ -310,6 +310,33 @@ def test_a_letter_in_doubt_may_be_left_in_doubt(database: Database, now: datetim
     assert accounts == Accounts(due=6, accepted=5, uncertain=1)
     assert arrivals(box) == everybody(6)
     assert _ids(_uncertain(database, mailing)) == _ids(_listing(database, mailing, DeliveryState.UNCERTAIN))
+
+
+@once
+@pytest.mark.parametrize("came_back", [True, False])
+def test_a_letter_in_doubt_waits_for_a_sign_that_it_arrived(database: Database, now: datetime, came_back: bool) -> None:
+    with running(Postbox(script=at(Stage.ANSWER, Act.RESET, times=1))) as box:
+        config = make_config(box.port, on_uncertain="reconcile")
+        mailing = sending(database, config, 6, now)
+        stop = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            sending_on = pool.submit(work, database, config, Clock(now), mailing, stop=stop, until_done=False)
+            until = time.monotonic() + 20
+            while counts(database, mailing).get("accepted") != 5 and time.monotonic() < until:
+                time.sleep(0.02)
+            stop.set()
+            sending_on.result(timeout=20)
+        [doubted] = _uncertain(database, mailing)
+        assert (doubted.state, doubted.at) == (DeliveryState.WAITING, doubted.at)
+        if came_back:
+            with database.transaction() as session:
+                assert claims.resolve(session, mailing, doubted.recipient, "came back: bounce", now)
+                assert not claims.resolve(session, mailing, doubted.recipient, "came back: bounce", now)
+        accounts = work(database, config, Clock(now + timedelta(minutes=31)), mailing)
+    assert accounts == Accounts(due=6, accepted=6)
+    # The postbox keeps a letter before it answers, so the one in doubt is there already.
+    assert sum(arrivals(box).values()) == (6 if came_back else 7)
+    assert len(_uncertain(database, mailing)) == 1
 
 
 @once
