@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from newsletter import typed
+from newsletter import relays, typed
 from newsletter.errors import ConfigError
-from newsletter.relays import RelaySettings
+from newsletter.relays import ONLY, RelaySettings
 from newsletter.signing import Dkim
-from newsletter.typed import Text
+from newsletter.typed import Text, nearest
 
 ENVIRONMENT_PREFIX: Final = "WORLD_BRIEF_"
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -199,7 +199,10 @@ class Newsletter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration, and the two places it was told of: the file and the home directory."""
+    """The whole configuration, and the two places it was told of: the file and the home directory.
+
+    `relays` are those letters are handed to, by name; without any it is the one `relay`, whose settings the others share.
+    """
 
     path: Path = Path("config.toml")
     home: Path = Path("var")
@@ -207,6 +210,7 @@ class Config:
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     web: Web = field(default_factory=Web)
     relay: RelaySettings = field(default_factory=RelaySettings)
+    relays: Mapping[str, RelaySettings] = field(default_factory=dict)
     dkim: Dkim = field(default_factory=Dkim)
     delivery: Delivery = field(default_factory=Delivery)
     wire: Wire = field(default_factory=Wire)
@@ -215,6 +219,11 @@ class Config:
     privacy: Privacy = field(default_factory=Privacy)
     sources: Mapping[str, Source] = field(default_factory=dict)
     newsletters: Mapping[str, Newsletter] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # The name is nobody else's, so that a copy with another `relay` has that one.
+        if set(self.relays) <= {ONLY}:
+            object.__setattr__(self, "relays", {ONLY: self.relay})
 
     @property
     def database_url(self) -> str:
@@ -231,6 +240,7 @@ class Config:
 RESERVED_ENVIRONMENT: Final = frozenset(
     {"CONFIG", "HOME", "DATABASE_URL", "SECRET", "RELAY_PASSWORD", "GOLDEN", "REQUIRE"}
 )
+RELAY_PASSWORD: Final = "RELAY_PASSWORD_"  # noqa: S105 -- how the variables of named relays begin
 # Where nothing, or less, would stop the house or never end; every other number may be 0, and none is negative.
 _POSITIVE: Final = frozenset(
     {
@@ -259,6 +269,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(path, "", str(error)) from error
     _overlay(table, environ)
+    _inherit(table, path)
     config = typing.cast("Config", typed.section(Config, table, path, "", hidden=("path", "home")))
     named = {key: replace(one, key=key, template=one.template or key) for key, one in config.newsletters.items()}
     url = environ.get("WORLD_BRIEF_DATABASE_URL", config.database.url)
@@ -270,14 +281,16 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         newsletters=named,
     )
     _check(config)
+    _check_passwords(config, environ)
     return config
 
 
 def _overlay(table: dict[str, Any], environ: Mapping[str, str]) -> None:
     for variable, text in environ.items():
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable[len(ENVIRONMENT_PREFIX) :] in RESERVED_ENVIRONMENT:
+        name = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if name == variable or name in RESERVED_ENVIRONMENT or name.startswith(RELAY_PASSWORD):
             continue
-        *parents, key = variable[len(ENVIRONMENT_PREFIX) :].lower().split("__")
+        *parents, key = name.lower().split("__")
         if not parents:
             raise ConfigError("environment", variable, "unknown; settings are WORLD_BRIEF_<SECTION>__<KEY>")
         here = table
@@ -287,6 +300,17 @@ def _overlay(table: dict[str, Any], environ: Mapping[str, str]) -> None:
             if not isinstance(here, dict):
                 raise ConfigError("environment", variable, f"{parent} is a setting, not a section")
         here[key] = Text(text)
+
+
+def _inherit(table: dict[str, Any], path: Path) -> None:
+    """Give every named relay what `[relay]` says and it does not."""
+    shared, named = table.pop("relay", {}), table.pop("relays", {})
+    if isinstance(named, dict) and ONLY in named:
+        raise ConfigError(path, f"relays.{ONLY}", f"that is [{ONLY}] itself; give it another name")
+    if isinstance(shared, dict) and isinstance(named, dict):
+        named = {name: shared | one if isinstance(one, dict) else one for name, one in named.items()}
+    # In this order what is wrong with `[relay]` is said of it, and not of those that share it.
+    table |= {"relay": shared, "relays": named}
 
 
 def _check(config: Config) -> None:
@@ -338,8 +362,29 @@ def _check_numbers(config: Config) -> None:
 
 
 def _check_sending(config: Config) -> None:
-    for key, reason in config.relay.faults():
-        raise ConfigError(config.path, f"relay.{key}", reason)
+    for name, setting, reason in relays.faults(config.relays, config.newsletters):
+        raise ConfigError(config.path, _place(config, name, setting), reason)
     lives = [config.signup.confirm_hours, *(one.expires_after_hours for one in config.newsletters.values())]
     for key, reason in config.dkim.faults(max(lives)):
         raise ConfigError(config.path, f"dkim.{key}", reason)
+
+
+def _place(config: Config, name: str, setting: str) -> str:
+    """Where a relay's setting stands: in its own table, or in `[relay]` when it shares what is said there."""
+    if ONLY in config.relays:
+        return f"{ONLY}.{setting}".rstrip(".")
+    key = setting.partition(".")[0]
+    if key:
+        told = getattr(config.relay, key)
+        shared = told != getattr(RelaySettings(), key) and told == getattr(config.relays[name], key)
+        return f"{ONLY}.{setting}" if shared else f"relays.{name}.{setting}"
+    return f"relays.{name}".rstrip(".")
+
+
+def _check_passwords(config: Config, environ: Mapping[str, str]) -> None:
+    """A password that no relay would ever be told is a name that is misspelt."""
+    known = {name.replace("-", "_").upper() for name in config.relays}
+    for variable in environ:
+        name = variable.removeprefix(ENVIRONMENT_PREFIX + RELAY_PASSWORD)
+        if name != variable and name not in known:
+            raise ConfigError("environment", variable, f"no relay is called {name.lower()!r}{nearest(name, known).lower()}")

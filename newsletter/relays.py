@@ -1,12 +1,23 @@
-"""How one relay is configured: where it is, how it is trusted and logged in to, how letters are handed over. Pure.
+"""How a relay is configured: where it is, how it is trusted and logged in to, how letters are handed over. Pure.
 
-And what it wants of the letters themselves: who signs, what it rewrites, and the headers it asks for.
+And what it wants of the letters themselves: who signs, what it rewrites, and the headers it asks for. Where there are
+several: which letters each is for, what share of them, and how many it takes in a time.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
+
+from newsletter.providers import PROVIDERS
+from newsletter.typed import nearest
+
+# What the relay of `[relay]` is called where it stands alone.
+ONLY: Final = "relay"
+# Part of a file's name, of a variable's and of a key in the database.
+NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,2})?([smhd])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 _SHA256: Final = re.compile(r"(?:[0-9a-f]{2}:?){31}[0-9a-f]{2}", re.IGNORECASE)
 _TOKENS: Final = frozenset({"xoauth2", "oauthbearer"})
@@ -18,6 +29,14 @@ _ASCII: Final = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _OPTIONAL: Final = frozenset(
     {"content-language", "feedback-id", "list-archive", "list-post", "precedence", "x-auto-response-suppress"}
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """At most so many letters in any stretch of so many seconds."""
+
+    letters: int
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +70,31 @@ class RelaySettings:
     dkim: Literal["self", "relay", "both"] = "self"
     unsigned: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    weight: int = 1
+    priority: int = 0
+    newsletters: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    rates: tuple[str, ...] = ()
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The rates as numbers, the shortest window first."""
+        found = [match for match in map(_RATE.fullmatch, self.rates) if match]
+        windows = [Window(letters=int(one[1]), seconds=int(one[2] or 1) * _SECONDS[one[3]]) for one in found]
+        return tuple(sorted(windows, key=lambda window: window.seconds))
+
+    @property
+    def takes_everybody(self) -> bool:
+        """Whether no reader's mailbox provider is one it is not for."""
+        return not self.providers
+
+    def is_for(self, newsletter: str, provider: str) -> bool:
+        """Whether it is for letters of this newsletter to readers at this provider."""
+        return self.carries(newsletter) and (self.takes_everybody or provider in self.providers)
+
+    def carries(self, newsletter: str) -> bool:
+        """Whether it is for this newsletter, be it for some providers alone."""
+        return not self.newsletters or newsletter in self.newsletters
 
     @property
     def bears_token(self) -> bool:
@@ -61,10 +105,11 @@ class RelaySettings:
         """What cannot be meant: the setting, and why."""
         for one in fields(self):
             value = getattr(self, one.name)
-            if type(value) in {int, float} and value <= 0:
+            if one.name != "priority" and type(value) in {int, float} and value <= 0:
                 yield one.name, "must be more than 0"
         yield from self._faults_of_trust()
         yield from self._faults_of_letters()
+        yield from self._faults_of_use()
 
     def _faults_of_trust(self) -> Iterator[tuple[str, str]]:
         for pin in self.pinned_certificates:
@@ -90,3 +135,31 @@ class RelaySettings:
                 yield f"headers.{name}", "must be X-…, CFBL-Address or BIMI-Selector in ASCII"
             if not value and name.lower() not in _OPTIONAL:
                 yield f"headers.{name}", f"only these can be left out: {', '.join(sorted(_OPTIONAL))}"
+
+    def _faults_of_use(self) -> Iterator[tuple[str, str]]:
+        if self.priority < 0:
+            yield "priority", "must not be negative"
+        for provider in self.providers:
+            if provider not in PROVIDERS:
+                yield "providers", f"no provider is called {provider!r}{nearest(provider, PROVIDERS)}"
+        for rate in self.rates:
+            if not _RATE.fullmatch(rate):
+                yield "rates", f"{rate!r} is no rate such as 14/s or 50000/24h (s, m, h or d)"
+        seconds = [window.seconds for window in self.windows]
+        if len(set(seconds)) < len(seconds):
+            yield "rates", "two of them are for the same time; the lower one is enough"
+
+
+def faults(relays: Mapping[str, RelaySettings], newsletters: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """What cannot be meant of the relays for these newsletters: the relay (or nobody), the setting, and why."""
+    for name, one in relays.items():
+        if not NAME.fullmatch(name):
+            yield name, "", "a relay's name is up to 32 lower-case letters, digits and hyphens"
+        for setting, reason in one.faults():
+            yield name, setting, reason
+        for key in one.newsletters:
+            if key not in newsletters:
+                yield name, "newsletters", f"no newsletter is called {key!r}{nearest(key, newsletters)}"
+    for key in newsletters:
+        if not any(one.takes_everybody and one.carries(key) for one in relays.values()):
+            yield "", "", f"none takes {key} to every reader; leave `newsletters` and `providers` of one of them empty"

@@ -6,7 +6,7 @@ An unknown key is an error that names the nearest known one.
 import difflib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -30,13 +30,18 @@ def section(cls: type[Any], table: object, file: Path, where: str, hidden: tuple
     for key, value in table.items():
         name = f"{where}.{key}" if where else key
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            raise ConfigError(file, name, "unknown key" + (f"; did you mean `{near[0]}`?" if near else ""))
+            raise ConfigError(file, name, f"unknown key{nearest(key, known)}")
         values[key] = _value(hints[key], value, file, name)
     missing = [n for n, f in known.items() if n not in values and f.default is MISSING and f.default_factory is MISSING]
     if missing:
         raise ConfigError(file, f"{where}.{missing[0]}" if where else missing[0], "missing")
     return cls(**values)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What was probably meant, as the end of a sentence; empty when nothing is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
+    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def _value(kind: Any, value: object, file: Path, where: str) -> object:

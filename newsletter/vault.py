@@ -10,6 +10,7 @@ the others still read what they made: links in old letters, return paths, the ma
 import base64
 import binascii
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -23,24 +24,31 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 import subscribers
 from newsletter.errors import SecretError
+from newsletter.relays import NAME, ONLY
 
 MASTER_BYTES: Final = 32
 MASTER_FILE: Final = "secret.key"
 CHECKPOINT_FILE: Final = "checkpoint.key"
 MOST_MASTERS: Final = 255
 RELAY_PASSWORD_FILE: Final = "relay.password"  # noqa: S105 -- a file's name
+_PASSWORD_FILE: Final = re.compile(rf"relay(?:\.({NAME.pattern}))?\.password")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vault:
-    """The newest master and the former ones, the checkpoints' key, the relay's password and the people's keyring."""
+    """The newest master and the former ones, the checkpoints' key, the relays' passwords and the people's keyring."""
 
     master: bytes = field(repr=False)
     number: int = 1
     former: Mapping[int, bytes] = field(default_factory=dict, repr=False)
-    relay_password: str = field(default="", repr=False)
+    relay_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     checkpoint_pem: bytes = field(default=b"", repr=False)
     ring: subscribers.Keyring | None = field(default=None, repr=False)
+
+    @property
+    def relay_password(self) -> str:
+        """The password of the relay that stands alone."""
+        return self.relay_passwords.get(ONLY, "")
 
     @cached_property
     def keys(self) -> subscribers.Keys:
@@ -77,21 +85,18 @@ def create_checkpoint_key(home: Path) -> Path:
 def unlock(home: Path, environ: Mapping[str, str]) -> Vault:
     """Read the secrets. `WORLD_BRIEF_SECRET` (base64) and `WORLD_BRIEF_RELAY_PASSWORD` win over the files.
 
-    Raises SecretError when the master is missing, malformed or short, or a file may be read by others.
+    A relay with a name has `WORLD_BRIEF_RELAY_PASSWORD_<NAME>`, or the file `relay.<name>.password`. Raises SecretError when the master is missing, malformed or short, or a file may be read by others.
     """
     file = home / MASTER_FILE
     text = environ.get("WORLD_BRIEF_SECRET") or private_text(file, f"missing; `worldbrief init` writes {file}")
     masters = _masters(text, "WORLD_BRIEF_SECRET" if environ.get("WORLD_BRIEF_SECRET") else file)
     number = max(masters)
-    password = environ.get("WORLD_BRIEF_RELAY_PASSWORD", "")
-    if not password and (home / RELAY_PASSWORD_FILE).exists():
-        password = private_text(home / RELAY_PASSWORD_FILE, "").strip()
     former = {one: master for one, master in masters.items() if one != number}
     return Vault(
         master=masters[number],
         number=number,
         former=former,
-        relay_password=password,
+        relay_passwords=_relay_passwords(home, environ),
         checkpoint_pem=_checkpoint_pem(home / CHECKPOINT_FILE),
     )
 
@@ -107,6 +112,19 @@ def add_master(home: Path) -> int:
     lines = "".join(f"{one} {base64.b64encode(master).decode()}\n" for one, master in sorted(masters.items()))
     write_over(file, lines)
     return number
+
+
+def _relay_passwords(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """What each relay is logged in to with; a named one never gets the password of another."""
+    found: dict[str, str] = {}
+    for file in sorted(home.glob("relay*.password")):
+        if named := _PASSWORD_FILE.fullmatch(file.name):
+            found[named[1] or ONLY] = private_text(file, "").strip()
+    for variable, password in environ.items():
+        name = variable.removeprefix("WORLD_BRIEF_RELAY_PASSWORD")
+        if password and name != variable:
+            found[name.removeprefix("_").replace("_", "-").lower() or ONLY] = password
+    return found
 
 
 def _masters(text: str, where: str | Path) -> dict[int, bytes]:

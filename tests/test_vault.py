@@ -62,6 +62,26 @@ def test_the_relay_password_may_stand_in_a_private_file(tmp_path: Path) -> None:
     assert vault.unlock(tmp_path, {}).relay_password == "from a file"
 
 
+def test_each_relay_has_a_password_of_its_own(tmp_path: Path) -> None:
+    vault.create(tmp_path)
+    for name in ("relay.password", "relay.ses.password", "relay.my-house.password", "relay.UPPER.password"):
+        (tmp_path / name).write_text(f"in {name}\n")
+        (tmp_path / name).chmod(0o600)
+    environ = {"WORLD_BRIEF_RELAY_PASSWORD_SES": "told", "WORLD_BRIEF_RELAY_PASSWORD_MY_HOUSE": ""}
+    one = vault.unlock(tmp_path, environ)
+    assert one.relay_passwords == {"relay": "in relay.password", "ses": "told", "my-house": "in relay.my-house.password"}
+    assert "in relay" not in repr(one)
+    assert "told" not in repr(one)
+
+
+def test_a_relay_password_others_may_read_is_refused(tmp_path: Path) -> None:
+    vault.create(tmp_path)
+    (tmp_path / "relay.ses.password").write_text("secret")
+    (tmp_path / "relay.ses.password").chmod(0o640)
+    with pytest.raises(SecretError, match=r"relay\.ses\.password may be read by others|chmod 600"):
+        vault.unlock(tmp_path, {})
+
+
 def test_a_rotation_adds_a_secret_and_keeps_what_the_first_made(tmp_path: Path) -> None:
     path = vault.create(tmp_path)
     first = vault.unlock(tmp_path, {})

@@ -3,6 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
+import newsletter.delivery.allowance
 import newsletter.delivery.idle
 import newsletter.delivery.ledger
 import newsletter.desk.accounts
