@@ -226,6 +226,11 @@ class Config:
             object.__setattr__(self, "relays", {ONLY: self.relay})
 
     @property
+    def relay_hosts(self) -> tuple[str, ...]:
+        """The servers that letters are handed to, each once."""
+        return tuple(dict.fromkeys(one.host for one in self.relays.values()))
+
+    @property
     def database_url(self) -> str:
         """The SQLAlchemy URL: the setting, or SQLite in the home directory."""
         return self.database.url or f"sqlite:///{self.home / 'worldbrief.db'}"
@@ -387,4 +392,6 @@ def _check_passwords(config: Config, environ: Mapping[str, str]) -> None:
     for variable in environ:
         name = variable.removeprefix(ENVIRONMENT_PREFIX + RELAY_PASSWORD)
         if name != variable and name not in known:
-            raise ConfigError("environment", variable, f"no relay is called {name.lower()!r}{nearest(name, known).lower()}")
+            raise ConfigError(
+                "environment", variable, f"no relay is called {name.lower()!r}{nearest(name, known).lower()}"
+            )

@@ -37,6 +37,7 @@ class Window:
 
     letters: int
     seconds: int
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,9 @@ class RelaySettings:
     def windows(self) -> tuple[Window, ...]:
         """The rates as numbers, the shortest window first."""
         found = [match for match in map(_RATE.fullmatch, self.rates) if match]
-        windows = [Window(letters=int(one[1]), seconds=int(one[2] or 1) * _SECONDS[one[3]]) for one in found]
+        windows = [
+            Window(letters=int(one[1]), seconds=int(one[2] or 1) * _SECONDS[one[3]], text=one[0]) for one in found
+        ]
         return tuple(sorted(windows, key=lambda window: window.seconds))
 
     @property

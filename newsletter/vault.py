@@ -117,13 +117,14 @@ def add_master(home: Path) -> int:
 def _relay_passwords(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """What each relay is logged in to with; a named one never gets the password of another."""
     found: dict[str, str] = {}
-    for file in sorted(home.glob("relay*.password")):
-        if named := _PASSWORD_FILE.fullmatch(file.name):
-            found[named[1] or ONLY] = private_text(file, "").strip()
     for variable, password in environ.items():
         name = variable.removeprefix("WORLD_BRIEF_RELAY_PASSWORD")
         if password and name != variable:
             found[name.removeprefix("_").replace("_", "-").lower() or ONLY] = password
+    for file in home.glob("relay*.password"):
+        named = _PASSWORD_FILE.fullmatch(file.name)
+        if named and (named[1] or ONLY) not in found:
+            found[named[1] or ONLY] = private_text(file, "").strip()
     return found
 
 

@@ -69,7 +69,11 @@ def test_each_relay_has_a_password_of_its_own(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o600)
     environ = {"WORLD_BRIEF_RELAY_PASSWORD_SES": "told", "WORLD_BRIEF_RELAY_PASSWORD_MY_HOUSE": ""}
     one = vault.unlock(tmp_path, environ)
-    assert one.relay_passwords == {"relay": "in relay.password", "ses": "told", "my-house": "in relay.my-house.password"}
+    assert one.relay_passwords == {
+        "relay": "in relay.password",
+        "ses": "told",
+        "my-house": "in relay.my-house.password",
+    }
     assert "in relay" not in repr(one)
     assert "told" not in repr(one)
 

@@ -15,6 +15,7 @@ from newsletter.cli import (
     house,
     privacy,
     proofs,
+    relays,
     safekeeping,
     service,
     sink,
@@ -33,6 +34,7 @@ app.add_typer(transfers.subscriber, name="subscriber")
 app.add_typer(proofs.app, name="consent")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(dkim.app, name="dkim")
+app.add_typer(relays.app, name="relay")
 app.add_typer(service.account, name="account")
 app.add_typer(service.db, name="db")
 app.add_typer(privacy.app, name="privacy")

@@ -60,7 +60,7 @@ def demo() -> None:
         letters = folder / str(on)
         with running(Postbox(folder=letters, keep=False)) as box:
             relay = RelaySettings(host="127.0.0.1", port=box.port, connections=one.config.relay.connections)
-            sending = replace(one, config=replace(one.config, relay=relay))
+            sending = replace(one, config=replace(one.config, relay=relay, relays={}))
             mailing = routine.ring(one.database, one.config, one.vault, paper, on, now)
             accounts = work_off(sending, mailing)
         outcome = _verify(letters, accounts.accepted)

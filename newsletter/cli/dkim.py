@@ -80,7 +80,7 @@ def show(*, as_json: JSONOption = False) -> None:
         except SecretError as error:
             house.say(f"worldbrief: {error}")
             failed = True
-    if settings.relay.dkim == "relay":
+    if all(one.dkim == "relay" for one in settings.relays.values()):
         house.say('letters leave unsigned: relay.dkim = "relay" leaves it to the relay')
     elif not dkim.selector:
         house.say("letters leave unsigned: dkim.selector is empty; `worldbrief dkim new` makes a key")

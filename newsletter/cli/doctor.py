@@ -1,10 +1,10 @@
 """`worldbrief doctor`: whether tomorrow's brief could go out, asked of every part before the slot asks it."""
 
-import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -14,11 +14,11 @@ import subscribers
 from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.config import Config
-from newsletter.delivery import correspondence, dkim, keyfiles, signups
+from newsletter.delivery import correspondence, dkim, examination, keyfiles, signups
 from newsletter.delivery.keyfiles import Key
-from newsletter.delivery.relay import Relay
 from newsletter.desk import accounts
 from newsletter.errors import NewsletterError
+from newsletter.relays import RelaySettings
 from newsletter.rendering import letter, proof, template
 from newsletter.rendering.preflight.content import target_fault
 from newsletter.rendering.template import TEMPLATES
@@ -28,6 +28,7 @@ from newsletter.web.door import Door
 
 FREE_BYTES: Final = 500_000_000
 OLD_DAYS: Final = 365
+ENDS_SOON: Final = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +122,27 @@ def _signups(one: House) -> Iterator[Found]:
 
 
 def _relay(one: House) -> Iterator[Found]:
-    async def greet() -> None:
-        connection = await Relay(one.config.relay, one.vault.relay_password).connect()
-        await connection.close()
-
-    asyncio.run(greet())
-    settings = one.config.relay
-    yield Found(part="relay", state="ok", detail=f"{settings.host}:{settings.port} takes us (tls {settings.tls})")
-    if settings.tls == "none" and settings.host not in {"127.0.0.1", "::1", "localhost"}:
-        yield Found(part="relay", state="warn", detail="letters leave this machine in the clear; set relay.tls")
+    relays = one.config.relays
+    found = examination.examine(relays, one.vault.relay_passwords)
+    left = [relays[each.relay] for each in found if each.usable]
+    # What one relay cannot take another may, as long as one takes it to every reader.
+    stranded = [
+        key for key in one.config.newsletters if not any(each.takes_everybody and each.carries(key) for each in left)
+    ]
+    for each in found:
+        settings = relays[each.relay]
+        name = f"{each.relay}: " if len(relays) > 1 else ""
+        if not each.usable:
+            lost = [key for key in stranded if settings.carries(key)]
+            yield Found(part="relay", state="fail" if lost else "warn", detail=f"{name}{each.failure}")
+            continue
+        where = f"{name}{settings.host}:{settings.port}"
+        yield Found(part="relay", state="ok", detail=f"{where} takes us (tls {each.tls or 'none'})")
+        if settings.tls == "none" and settings.host not in {"127.0.0.1", "::1", "localhost"}:
+            yield Found(part="relay", state="warn", detail=f"{where}: letters leave this machine in the clear; set tls")
+        if each.certificate_ends_at and each.certificate_ends_at < house.clock() + ENDS_SOON:
+            detail = f"{where}: its certificate ends on {each.certificate_ends_at:%Y-%m-%d}"
+            yield Found(part="relay", state="warn", detail=detail)
 
 
 def _privacy(one: House) -> Iterator[Found]:
@@ -143,19 +156,28 @@ def _privacy(one: House) -> Iterator[Found]:
 
 
 def _dkim(one: House) -> Iterator[Found]:
-    settings, relay = one.config.dkim, one.config.relay
-    if relay.dkim != "self":
-        advice = "see that it covers List-Unsubscribe and List-Unsubscribe-Post (RFC 8058 4)"
-        yield Found(part="dkim", state="ok", detail=f"the relay signs: {advice}")
-    if relay.dkim == "relay":
+    settings, relays = one.config.dkim, one.config.relays
+    for name, relay in relays.items():
+        if relay.dkim != "self":
+            who = f"the relay {name}" if len(relays) > 1 else "the relay"
+            advice = "see that it covers List-Unsubscribe and List-Unsubscribe-Post (RFC 8058 4)"
+            yield Found(part="dkim", state="ok", detail=f"{who} signs: {advice}")
+    ours = [relay for relay in relays.values() if relay.dkim != "relay"]
+    if not ours:
         return
     selector = settings.selector_at(house.clock())
     if not selector:
         detail = "letters leave unsigned, which large receivers refuse; run `worldbrief dkim new`"
         yield Found(part="dkim", state="warn", detail=detail)
-    signer = dkim.signer(one.config)
-    for key in signer.keys.values():
+    for key in dkim.signer(one.config, ours[0]).keys.values():
         yield from _key(key, keyfiles.domains(one.config), signs=key.selector in keyfiles.pair(selector, twin=True))
+    for relay in ours:
+        yield from _profile(one, relay)
+
+
+def _profile(one: House, relay: RelaySettings) -> Iterator[Found]:
+    """Whether letters can be signed as a relay wants them, a specimen of each newsletter's verified."""
+    settings, signer = one.config.dkim, dkim.signer(one.config, relay)
     for paper in one.config.newsletters.values():
         made = proof.prove_letter(
             template.load(correspondence.LETTERS / "confirm", paper.direction), paper, one.config.site, {"hours": "72"}

@@ -27,6 +27,7 @@ from newsletter.delivery.worker import Work
 from newsletter.desk import accounts
 from newsletter.desk.accounts import Role
 from newsletter.postbox import Arrived, Postbox, running
+from newsletter.relays import ONLY
 from newsletter.scheduling import scheduler
 from newsletter.web.app import serve
 
@@ -65,7 +66,9 @@ def config(*, as_json: JSONOption = False) -> None:
         house.answer(settings)
         return
     for line in _settings(settings, ""):
-        house.stdout.print(line, markup=False, soft_wrap=True)
+        # The relay that stands alone is named once.
+        if not line.startswith(f"relays.{ONLY}."):
+            house.stdout.print(line, markup=False, soft_wrap=True)
 
 
 def run(
@@ -174,12 +177,13 @@ def _postbox(settings: Config, environ: dict[str, str], *, wanted: bool) -> Abst
 
 @contextmanager
 def _relayed(folder: Path, settings: Config, environ: dict[str, str]) -> Iterator[None]:
-    """A postbox that the sender's environment names as its relay."""
+    """A postbox that the sender's environment names as its relay, and as every other one it may have."""
     postbox = Postbox(folder=folder, keep=False)
     postbox.tell = lambda arrived: _announce(arrived, settings)
     with running(postbox) as box:
         plain = _PLAIN | {"HOST": "127.0.0.1", "PORT": str(box.port)}
-        environ |= {f"WORLD_BRIEF_RELAY__{name}": value for name, value in plain.items()}
+        named = [f"RELAYS__{name.replace('-', '_').upper()}" for name in settings.relays if name != ONLY]
+        environ |= {f"WORLD_BRIEF_{one}__{key}": value for one in ("RELAY", *named) for key, value in plain.items()}
         house.say(f"postbox: every letter is kept in {folder}, none leaves this machine")
         yield
 

@@ -125,7 +125,9 @@ class _Count:
 def _counts(session: Session, relay: str, windows: Sequence[Window], now: datetime) -> list[_Count]:
     found: dict[int, dict[int, int]] = {window.seconds: {} for window in windows}
     columns = sa.select(_USE.c.window_seconds, _USE.c.slot, _USE.c.letters)
-    for seconds, slot, letters in session.execute(columns.where(_USE.c.relay == relay, _USE.c.window_seconds.in_(found))):
+    for seconds, slot, letters in session.execute(
+        columns.where(_USE.c.relay == relay, _USE.c.window_seconds.in_(found))
+    ):
         found[seconds][slot] = letters
     moment, delay = _ticks(now), _delay(windows)
     return [_Count(window, found[window.seconds], moment, delay) for window in windows]

@@ -22,8 +22,12 @@ from newsletter.delivery.dkim import Signer
 from newsletter.delivery.ledger import CONFIRMATION, MailingId
 from newsletter.delivery.outcome import Replied
 from newsletter.delivery.relay import Relay
+from newsletter.delivery.routing import Switch
+from newsletter.delivery.submission import Connection
 from newsletter.editions import store
-from newsletter.errors import MessageError, NewsletterError, SecretError
+from newsletter.errors import MessageError, NewsletterError, RelayError, SecretError
+from newsletter.providers import OTHER
+from newsletter.relays import RelaySettings
 from newsletter.rendering import letter, proof, template
 from newsletter.rendering.letter import Recipient
 from newsletter.rendering.proof import Proof
@@ -84,16 +88,16 @@ def alert(lines: Sequence[str], config: Config, vault: Vault, now: datetime) -> 
         return
     try:
         made = _letter("alert", newsletter, config, {"lines": "\n".join(lines)})
-        asyncio.run(_send(made, config, vault, now))
+        asyncio.run(_send(made, config, vault, newsletter.key, now))
     except (NewsletterError, OSError) as error:
         log.error("the alert could not be mailed: %s", error)  # noqa: TRY400 -- its one line says it all
 
 
-async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> None:
-    stencil = letter.cut(made, bounce_domain="", date=now, headers=config.relay.headers)
-    seal = _signer(config).seal(stencil)
-    connection = await Relay(config.relay, vault.relay_password).connect()
+async def _send(made: Proof, config: Config, vault: Vault, newsletter: str, now: datetime) -> None:
+    relay, connection = await _first_usable(config, vault, newsletter)
     try:
+        stencil = letter.cut(made, bounce_domain="", date=now, headers=relay.headers)
+        seal = _signer(config, relay).seal(stencil)
         for place, address in enumerate(config.alerts.mail_to):
             reader = Recipient(address=address, token="none", return_token=f"alert-{uuid.uuid4().hex}")  # noqa: S106
             try:
@@ -109,10 +113,24 @@ async def _send(made: Proof, config: Config, vault: Vault, now: datetime) -> Non
         await connection.close()
 
 
-def _signer(config: Config) -> Signer:
+async def _first_usable(config: Config, vault: Vault, newsletter: str) -> tuple[RelaySettings, Connection]:
+    """A connection to the first relay that takes us. Raises the last one's RelayError when none does."""
+    everybodys = {name: one for name, one in config.relays.items() if one.takes_everybody}
+    names = [name for tier in Switch(everybodys).tiers(newsletter, OTHER) for name in tier]
+    failure = RelayError(f"no relay is for {newsletter}")
+    for name in names:
+        relay = config.relays[name]
+        try:
+            return relay, await Relay(relay, vault.relay_passwords.get(name, "")).connect()
+        except RelayError as error:
+            failure = error
+    raise failure
+
+
+def _signer(config: Config, relay: RelaySettings) -> Signer:
     """What signs an alert. One without a signature says more than none: the key may be what it is about."""
     try:
-        return dkim.signer(config)
+        return dkim.signer(config, relay)
     except SecretError as error:
         log.error("the alert leaves unsigned: %s", error)  # noqa: TRY400 -- its one line says it all
         return Signer(settings=config.dkim, keys={})

@@ -16,6 +16,7 @@ from newsletter.config import Config
 from newsletter.delivery import keyfiles
 from newsletter.delivery.keyfiles import Key
 from newsletter.errors import MessageError
+from newsletter.relays import RelaySettings
 from newsletter.rendering import letter, transfer
 from newsletter.rendering.letter import SPECIMEN, Draft, Letter, Stencil
 from newsletter.rendering.mime import CRLF, Form, Header
@@ -60,9 +61,12 @@ class Signer:
         return seal
 
 
-def signer(config: Config) -> Signer:
-    """The signer for the configured relay, its keys read. Raises SecretError when a key that is to sign cannot be."""
-    dkim, relay = config.dkim, config.relay
+def signer(config: Config, relay: RelaySettings | None = None) -> Signer:
+    """The signer for a relay, or for the one that stands alone, its keys read.
+
+    Raises SecretError when a key that is to sign cannot be.
+    """
+    dkim, relay = config.dkim, relay or config.relay
     chosen = [] if relay.dkim == "relay" else [dkim.selector, dkim.next_selector if dkim.switch_at else ""]
     names = [name for selector in chosen if selector for name in keyfiles.pair(selector, twin=dkim.ed25519)]
     keys = {name: keyfiles.read(config.home, name) for name in names}

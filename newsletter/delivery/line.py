@@ -59,6 +59,12 @@ class Line:
         return self._secured
 
     @property
+    def protection(self) -> tuple[str, str]:
+        """The version of TLS and the cipher; empty words without it."""
+        cipher = self._tls.cipher() if self._tls else None
+        return ((self._tls and self._tls.version()) or "", cipher[0] if cipher else "")
+
+    @property
     def certificate(self) -> bytes:
         """The other side's certificate (DER), trusted or not; empty without TLS."""
         return (self._tls and self._tls.getpeercert(binary_form=True)) or b""

@@ -11,7 +11,7 @@ import ipaddress
 import re
 import socket
 import ssl
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from newsletter.delivery import line, replies
@@ -56,6 +56,19 @@ class RelayUnreachable(RelayError):
         return Lost(phase=self.phase, detail=self.detail, permanent=self.permanent)
 
 
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """What a relay showed of itself on the way to a connection, however far that came."""
+
+    banner: str = ""
+    offers: tuple[str, ...] = ()
+    tls: str = ""
+    cipher: str = ""
+    certificate: bytes = b""
+    login: str = ""
+    round_trip_seconds: float | None = None
+
+
 class Relay:
     """One relay and all connections to it: they share its TLS context, its token and what was learned of it."""
 
@@ -67,27 +80,30 @@ class Relay:
         self.quota = Quota(settings.messages_per_connection)
         self._context: ssl.SSLContext | None = None
 
-    async def connect(self) -> Connection:
-        """A connection that letters can be submitted on. Raises RelayRefused and RelayUnreachable, both RelayErrors."""
-        known = self.bearer.known
+    async def connect(self, seen: Seen | None = None) -> Connection:
+        """A connection that letters can be submitted on. Raises RelayRefused and RelayUnreachable, both RelayErrors.
+
+        What the relay showed is written into `seen`, also when there will be no connection.
+        """
+        known, seen = self.bearer.known, seen or Seen()
         try:
-            return await self._connect()
+            return await self._connect(seen)
         except RelayRefused as refused:
             if refused.phase is Phase.AUTH:
                 self.bearer.forget(known or self.bearer.known)
             # A token may have been withdrawn before its time: a fresh one decides.
             if refused.phase is not Phase.AUTH or not known:
                 raise
-        return await self._connect()
+        return await self._connect(seen)
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, seen: Seen) -> Connection:
         context = self._tls_context()
         seconds = self.settings.connect_timeout_seconds
         try:
             wire = await line.connect(self.settings.host, self.settings.port, seconds)
         except (OSError, ValueError) as error:
             raise RelayUnreachable(Phase.CONNECT, line.said(error), relay=self.place) from error
-        greeting = _Greeting(self, wire, context)
+        greeting = _Greeting(self, wire, context, seen)
         try:
             offered = await greeting.perform()
         except BaseException as error:
@@ -123,8 +139,8 @@ class Relay:
 class _Greeting:
     """All that is said on a connection before the first letter."""
 
-    def __init__(self, relay: Relay, wire: Line, context: ssl.SSLContext | None) -> None:
-        self.dialogue = Dialogue(wire)
+    def __init__(self, relay: Relay, wire: Line, context: ssl.SSLContext | None, seen: Seen) -> None:
+        self.dialogue, self._seen = Dialogue(wire), seen
         self._relay, self._settings, self._line, self._context = relay, relay.settings, wire, context
         self._offered = Extensions()
 
@@ -138,7 +154,9 @@ class _Greeting:
         if self._context and settings.tls == "implicit":
             await self._secure(self._context)
         self.dialogue.phase = Phase.BANNER
-        self._require(replies.parse(await self.dialogue.hear(settings.command_timeout_seconds)), 2)
+        banner = replies.parse(await self.dialogue.hear(settings.command_timeout_seconds))
+        self._seen.banner = str(banner)
+        self._require(banner, 2)
         await self._greet()
         if self._context and settings.tls == "starttls":
             await self._start_tls(self._context)
@@ -157,14 +175,17 @@ class _Greeting:
         name = self._settings.helo_name or _helo(self._line.here)
         if not _HELO.fullmatch(name):
             raise self._unusable(f"relay.helo_name {name!r} is no host name")
+        asked_at = asyncio.get_running_loop().time()
         self._line.write(f"EHLO {name}\r\n".encode("ascii"))
         lines = await self.dialogue.hear(self._settings.command_timeout_seconds)
+        self._seen.round_trip_seconds = asyncio.get_running_loop().time() - asked_at
         reply = replies.parse(lines)
         if reply.code in _NO_EHLO:
             self._offered = Extensions()
             reply = await self._ask(f"HELO {name}\r\n".encode("ascii"))
         else:
             self._offered = replies.extensions(lines)
+            self._seen.offers = replies.words(lines)
         self._require(reply, 2)
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
@@ -180,6 +201,8 @@ class _Greeting:
         self.dialogue.phase = Phase.TLS
         until = asyncio.get_running_loop().time() + self._settings.connect_timeout_seconds
         await self._line.secure(context, self._settings.host, until)
+        self._seen.tls, self._seen.cipher = self._line.protection
+        self._seen.certificate = self._line.certificate
         pins = [pin.replace(":", "").lower() for pin in self._settings.pinned_certificates]
         found = hashlib.sha256(self._line.certificate).hexdigest()
         if pins and not any(hmac.compare_digest(found, pin) for pin in pins):
@@ -189,7 +212,7 @@ class _Greeting:
         self.dialogue.phase = Phase.AUTH
         if not self._line.secured and not ipaddress.ip_address(self._line.peer).is_loopback:
             raise self._unusable("no password is sent without TLS; set relay.tls")
-        mechanism = self._mechanism()
+        mechanism = self._seen.login = self._mechanism()
         user, secret = self._settings.username, self._relay.secret
         if mechanism in _TOKENS:
             await self._bear(mechanism)

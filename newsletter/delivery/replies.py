@@ -64,9 +64,9 @@ def without_addresses(text: str) -> str:
 
 def extensions(lines: Sequence[bytes]) -> Extensions:
     """What the reply to EHLO announces; the first line only greets."""
-    words = [(_match(line)[3] or b"").decode("ascii", "replace").upper().split() for line in lines[1:]]
+    entries = [(_match(line)[3] or b"").decode("ascii", "replace").upper().split() for line in lines[1:]]
     # `AUTH=PLAIN` is how servers spoke before RFC 2554, beside the modern form.
-    known = {entry[0]: entry[1:] for entry in words if entry}
+    known = {entry[0]: entry[1:] for entry in entries if entry}
     limits = dict(limit.split("=", 1) for limit in known.get("LIMITS", []) if "=" in limit)
     return Extensions(
         pipelining="PIPELINING" in known,
@@ -78,6 +78,13 @@ def extensions(lines: Sequence[bytes]) -> Extensions:
         size=_number(known["SIZE"][:1]) if "SIZE" in known else None,
         most_letters=_number([limits["MAILMAX"]]) if "MAILMAX" in limits else 0,
         auth=frozenset(known.get("AUTH", [])),
+    )
+
+
+def words(lines: Sequence[bytes]) -> tuple[str, ...]:
+    """What the reply to EHLO announces, each line as it stands, for a person to read."""
+    return tuple(
+        without_addresses((_match(line)[3] or b"").decode("utf-8", "replace"))[:_MOST_TEXT] for line in lines[1:]
     )
 
 

@@ -55,7 +55,7 @@ def record(config: Config) -> Record:
     """What this installation processes."""
     site, privacy = config.site, config.privacy
     papers = ", ".join(one.name for one in config.newsletters.values()) or "none"
-    relay = f"the mail relay {config.relay.host}"
+    relay = f"the mail relay {', '.join(config.relay_hosts)}"
     left = f"until they leave, and {privacy.proof_months} months after that as proof; erased at once when they ask"
     return Record(
         controller=site.publisher,

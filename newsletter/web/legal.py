@@ -123,7 +123,7 @@ def _shown(
 
 def _text(pages: Pages, kind: notices.NoticeKind, code: str, version: int, since: date | None) -> str:
     config, spoken = pages.config, languages.language(code)
-    host = config.relay.host
+    hosts = ", ".join(host for host in config.relay_hosts if host not in LOOPBACK)
     return pages.environment.get_template(f"legal_{kind}.html").render(
         spoken=spoken,
         version=version,
@@ -132,7 +132,7 @@ def _text(pages: Pages, kind: notices.NoticeKind, code: str, version: int, since
         controller=_apart(config.privacy.controller or config.site.publisher),
         address=_apart(config.site.postal_address),
         contact=config.site.contact_address,
-        relay=config.privacy.relay_operator or ("" if host in LOOPBACK else host),
+        relay=config.privacy.relay_operator or hosts,
         counting=_counting(config),
         country=spoken.country(config.privacy.hosting_country),
         hours=config.signup.confirm_hours,

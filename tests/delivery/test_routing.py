@@ -46,7 +46,9 @@ def test_the_split_is_exact_over_multiples(weights: list[int], times: int) -> No
 
 def test_two_providers_that_take_turns_are_not_given_a_relay_each() -> None:
     switch = Switch({"one": RelaySettings(), "two": RelaySettings()})
-    chosen = Counter((provider, switch.choose("brief", provider, ("one", "two"))) for provider in ("google", "yahoo") * 50)
+    chosen = Counter(
+        (provider, switch.choose("brief", provider, ("one", "two"))) for provider in ("google", "yahoo") * 50
+    )
     assert set(chosen.values()) == {25}
 
 
@@ -91,7 +93,9 @@ def test_a_relay_gets_only_what_it_is_for() -> None:
             providers=st.sampled_from([(), ("google",), ("yahoo", "other")]),
         ),
     ),
-    st.lists(st.tuples(st.sampled_from(("brief", "asia")), st.sampled_from(PROVIDERS), st.sets(st.sampled_from("abcdef")))),
+    st.lists(
+        st.tuples(st.sampled_from(("brief", "asia")), st.sampled_from(PROVIDERS), st.sets(st.sampled_from("abcdef")))
+    ),
 )
 def test_what_is_chosen_is_usable_fits_and_comes_first(
     relays: dict[str, RelaySettings], letters: list[tuple[str, str, set[str]]]
