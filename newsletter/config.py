@@ -201,7 +201,7 @@ class Newsletter:
 class Config:
     """The whole configuration, and the two places it was told of: the file and the home directory.
 
-    `relays` are those letters are handed to, by name; without any it is the one `relay`, whose settings the others share.
+    Letters are handed to `relays`, by name; when none is named to `relay` alone, whose settings the named ones share.
     """
 
     path: Path = Path("config.toml")
@@ -392,6 +392,5 @@ def _check_passwords(config: Config, environ: Mapping[str, str]) -> None:
     for variable in environ:
         name = variable.removeprefix(ENVIRONMENT_PREFIX + RELAY_PASSWORD)
         if name != variable and name not in known:
-            raise ConfigError(
-                "environment", variable, f"no relay is called {name.lower()!r}{nearest(name, known).lower()}"
-            )
+            near = nearest(name, known).lower()
+            raise ConfigError("environment", variable, f"no relay is called {name.lower()!r}{near}")

@@ -85,7 +85,8 @@ def create_checkpoint_key(home: Path) -> Path:
 def unlock(home: Path, environ: Mapping[str, str]) -> Vault:
     """Read the secrets. `WORLD_BRIEF_SECRET` (base64) and `WORLD_BRIEF_RELAY_PASSWORD` win over the files.
 
-    A relay with a name has `WORLD_BRIEF_RELAY_PASSWORD_<NAME>`, or the file `relay.<name>.password`. Raises SecretError when the master is missing, malformed or short, or a file may be read by others.
+    A relay with a name has `WORLD_BRIEF_RELAY_PASSWORD_<NAME>`, or the file `relay.<name>.password`.
+    Raises SecretError when the master is missing, malformed or short, or a file may be read by others.
     """
     file = home / MASTER_FILE
     text = environ.get("WORLD_BRIEF_SECRET") or private_text(file, f"missing; `worldbrief init` writes {file}")

@@ -137,7 +137,7 @@ def _relay(one: House) -> Iterator[Found]:
             yield Found(part="relay", state="fail" if lost else "warn", detail=f"{name}{each.failure}")
             continue
         where = f"{name}{settings.host}:{settings.port}"
-        yield Found(part="relay", state="ok", detail=f"{where} takes us (tls {each.tls or 'none'})")
+        yield Found(part="relay", state="ok", detail=f"{where} takes us ({each.tls_version or 'no TLS'})")
         if settings.tls == "none" and settings.host not in {"127.0.0.1", "::1", "localhost"}:
             yield Found(part="relay", state="warn", detail=f"{where}: letters leave this machine in the clear; set tls")
         if each.certificate_ends_at and each.certificate_ends_at < house.clock() + ENDS_SOON:

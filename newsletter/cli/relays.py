@@ -138,9 +138,9 @@ def _tell(each: Examined, use: Use) -> None:
         _print("round trip", f"{each.round_trip_ms:g} ms")
     if each.offers:
         _print("offers", ", ".join(each.offers))
-    if each.tls:
+    if each.tls_version:
         ends = f", certificate until {each.certificate_ends_at:%Y-%m-%d}" if each.certificate_ends_at else ""
-        _print("tls", f"{each.tls}, {each.cipher}{ends}")
+        _print("tls", f"{each.tls_version}, {each.cipher}{ends}")
     if each.login:
         _print("login", f"{each.login} as {use.username}{' is accepted' if each.usable else ''}")
     for number, line in enumerate(_said(use)):

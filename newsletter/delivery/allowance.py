@@ -1,7 +1,7 @@
 """How many letters a relay may still be given: its rates, kept in the database for all processes and machines.
 
-A rate holds in any stretch of its time. What was granted is counted by slots, sixty to a window, and for as long as it
-can still matter: a permit may be used a little later than it was granted, so it counts that much longer, and a slot as a
+A rate holds in any stretch of its time. What was granted is counted by slots, sixty to a window, for as long as it can
+matter: a permit may be used a little later than it was granted, so it counts that much longer, and a slot counts as a
 whole until its end does. What was taken is free again after 1 + 1/20 + 1/60 of the time, which leaves 93 % of a rate.
 
 The machines' clocks must agree; what one is granted that is behind counts as if at the latest time on record.

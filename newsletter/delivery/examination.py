@@ -30,7 +30,7 @@ class Examined:
     failure: str
     banner: str
     offers: tuple[str, ...]
-    tls: str
+    tls_version: str
     cipher: str
     certificate_ends_at: datetime | None
     login: str
@@ -69,7 +69,7 @@ async def _examined(name: str, settings: RelaySettings, password: str) -> Examin
         failure=failure,
         banner=seen.banner,
         offers=seen.offers,
-        tls=seen.tls,
+        tls_version=seen.tls,
         cipher=seen.cipher,
         certificate_ends_at=_end(seen.certificate),
         login=seen.login,

@@ -1,8 +1,8 @@
 """Which relay the next letter goes to: those that are for it, of the first priority that can be used, by weight. Pure.
 
-The split is smooth weighted round-robin: each relay gains its weight with every letter, and who has gained most takes the
-letter and pays for it with the weights of all. Each provider's letters are split so as well as all together: a batch in
-which two providers take turns would else send each of them by one relay alone.
+The split is smooth weighted round-robin: each relay gains its weight with every letter, and who has gained most takes
+the letter and pays for it with the weights of all. Each provider's letters are split so, as well as all together: where
+two providers take turns, each would else go to one relay alone.
 """
 
 from collections.abc import Collection, Mapping, Sequence

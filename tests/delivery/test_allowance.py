@@ -38,7 +38,7 @@ def ask(database: Database, windows: Sequence[Window], wanted: int, now: datetim
 
 def rows(database: Database) -> int:
     with database.snapshot() as session:
-        return session.execute(sa.text("SELECT count(*) FROM relay_use")).scalar_one()
+        return int(session.execute(sa.text("SELECT count(*) FROM relay_use")).scalar_one())
 
 
 def simulated(
