@@ -8,6 +8,7 @@ import pytest
 
 from newsletter import config
 from newsletter.errors import ConfigError
+from newsletter.relays import RelaySettings
 
 MINIMAL = """
 [newsletters.world-brief]
@@ -48,6 +49,25 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
         ("[relay]\nusername='a'\nauth='plain'\ntoken_file='x'", "relay.auth: plain is for a password"),
         ("[relay]\ntoken_command=['oama']", "relay.username: a token is configured"),
         ("[relay]\npipelining = 'always'", "relay.pipelining: 'always' is not one of auto, one-write, off"),
+        ("[relay]\nweight = 0", "relay.weight: must be more than 0"),
+        ("[relay]\npriority = -1", "relay.priority: must not be negative"),
+        ("[relay]\nrates = ['14 a second']", "relay.rates: '14 a second' is no rate such as 14/s"),
+        ("[relay]\nrates = ['0/s']", "relay.rates: '0/s' is no rate"),
+        ("[relay]\nrates = ['1/s', '2/1s']", "relay.rates: two of them are for the same time"),
+        ("[relay]\nnewsletters = ['world-breif']", "relay.newsletters: no newsletter is called 'world-breif'; did you"),
+        ("[relay]\nproviders = ['gogle']", "relay.providers: no provider is called 'gogle'; did you mean `google`?"),
+        ("[relay]\nproviders = ['google']", "relay: none takes world-brief to every reader"),
+        ("[relays.a]\npost = 25", "relays.a.post: unknown key; did you mean `port`?"),
+        ("[relays.a]\nport = 'many'", "relays.a.port: 'many' is no whole number"),
+        ("[relays.a]\n[relay]\nport = 'many'", "relay.port: 'many' is no whole number"),
+        ("[relays.a]\nconnections = 0", "relays.a.connections: must be more than 0"),
+        ("[relays.a]\n[relay]\nconnections = -2", "relay.connections: must be more than 0"),
+        ("[relays.a]\nproviders = ['hotmail']", "relays.a.providers: no provider is called 'hotmail'"),
+        ("[relays.a]\nproviders = ['google']\n[relays.b]\nproviders = ['yahoo']", "relays: none takes world-brief to"),
+        ("[relays.A]\nport = 25", "relays.A: a relay's name is up to 32 lower-case letters"),
+        ("[relays.relay]\nport = 25", "relays.relay: that is [relay] itself"),
+        ("relays = 3", "relays: must be a table"),
+        ("[relays]\na = 3", "relays.a: must be a table"),
         ("[delivery]\nretry_minutes = 5", "delivery.retry_minutes: must be a list"),
         ("[delivery]\nretry_minutes = [5, 'x']", "delivery.retry_minutes[1]: 'x' is no whole number"),
         ("[delivery]\nretry_minutes = []", "delivery.retry_minutes: must name at least one wait"),
@@ -157,9 +177,48 @@ def test_the_environment_sets_any_key(tmp_path: Path) -> None:
     assert loaded.home == Path("/somewhere")
 
 
+def test_without_another_the_relay_stands_alone(tmp_path: Path) -> None:
+    loaded = _load(tmp_path, "[relay]\nport = 587\n" + MINIMAL, {"WORLD_BRIEF_RELAY__HOST": "smtp.example"})
+    assert loaded.relays == {"relay": loaded.relay}
+    assert (loaded.relay.host, loaded.relay.port) == ("smtp.example", 587)
+    assert replace(loaded, relay=RelaySettings(port=2525)).relays["relay"].port == 2525
+
+
+def test_a_named_relay_takes_from_the_first_what_it_does_not_say(tmp_path: Path) -> None:
+    text = """
+    [relays.north-1]
+    host = "smtp.north.example"
+    rates = ["14/s", "3/10m", "50000/24h"]
+    [relays.south]
+    port = 465
+    newsletters = ["world-brief"]
+    [relay]
+    port = 587
+    tls = "starttls"
+    """
+    environ = {
+        "WORLD_BRIEF_RELAY__USERNAME": "desk",
+        "WORLD_BRIEF_RELAYS__NORTH_1__WEIGHT": "70",
+        "WORLD_BRIEF_RELAYS__SOUTH__PROVIDERS": "google, yahoo",
+        "WORLD_BRIEF_RELAY_PASSWORD_NORTH_1": "secret",
+    }
+    relays = _load(tmp_path, text + MINIMAL, environ).relays
+    assert list(relays) == ["north-1", "south"]
+    north, south = relays["north-1"], relays["south"]
+    assert (north.host, north.port, north.tls, north.username) == ("smtp.north.example", 587, "starttls", "desk")
+    assert (south.host, south.port, south.weight, south.providers) == ("127.0.0.1", 465, 1, ("google", "yahoo"))
+    assert [(one.letters, one.seconds) for one in north.windows] == [(14, 1), (3, 600), (50_000, 86_400)]
+    assert north.weight == 70
+    assert south.is_for("world-brief", "google")
+    assert not south.is_for("world-brief", "other")
+    assert not south.is_for("another", "google")
+
+
 @pytest.mark.parametrize(
     ("variable", "says"),
     [
+        ("WORLD_BRIEF_RELAY_PASSWORD_SOUHT", "no relay is called 'souht'; did you mean `south`?"),
+        ("WORLD_BRIEF_RELAY_PASSWORD_", "no relay is called ''"),
         ("WORLD_BRIEF_RELAY__PROT", "relay.prot: unknown key; did you mean `port`?"),
         ("WORLD_BRIEF_RELAYPORT", "unknown; settings are WORLD_BRIEF_<SECTION>__<KEY>"),
         ("WORLD_BRIEF_NEWSLETTERS__WORLD_BRIEF__NAME__X", "name is a setting, not a section"),
@@ -167,7 +226,7 @@ def test_the_environment_sets_any_key(tmp_path: Path) -> None:
 )
 def test_a_wrong_variable_is_named(tmp_path: Path, variable: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        _load(tmp_path, MINIMAL, {variable: "1"})
+        _load(tmp_path, MINIMAL + "[relays.south]", {variable: "1"})
     assert says in str(caught.value)
 
 

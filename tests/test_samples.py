@@ -114,6 +114,7 @@ def test_a_commented_setting_can_be_taken_into_use_as_it_stands(tmp_path: Path) 
     before, after = config.load(CONFIG, {}), config.load(tmp_path / "config.toml", {})
     assert set(after.sources) == {"wire-desk"}
     assert after.relay == before.relay
+    assert set(after.relays) == {"first", "second"}
     slots = after.newsletters["world-brief"].slots
     assert slots[0].first_on is not None
     undated = (replace(slots[0], first_on=None, last_on=None), *slots[1:])

@@ -36,6 +36,19 @@ def test_an_alert_is_signed_and_reaches_whoever_can_be_written_to(
     ]
 
 
+def test_an_alert_takes_the_first_relay_that_takes_us(postbox: Postbox, now: datetime, tmp_path: Path) -> None:
+    keyfiles.create(tmp_path, "wb1")
+    config = alerting(postbox, tmp_path)
+    relays = {
+        "spare": replace(config.relay, priority=1, headers={"X-Way": "spare"}),
+        "dead": replace(config.relay, port=1),
+        "google": replace(config.relay, providers=("google",), headers={"X-Way": "google"}),
+    }
+    correspondence.alert(["World Brief is not approved"], replace(config, relays=relays), VAULT, now)
+    [arrived] = postbox.messages
+    assert b"X-Way: spare" in arrived.data
+
+
 def test_an_alert_leaves_unsigned_when_the_key_is_what_is_wrong(
     postbox: Postbox, now: datetime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
