@@ -61,7 +61,7 @@ def test_the_list_says_what_each_is_for(three: Run, tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'home' / 'worldbrief.db'}")
     windows = RelaySettings(rates=("50000/24h",)).windows
     with database.transaction() as session:
-        allowance.grant(session, "north", windows, 1_234, house.clock() - timedelta(hours=1))
+        allowance.grant(session, "north", windows, 1_234, lambda: house.clock() - timedelta(hours=1))
     database.close()
     north, south, spare = three("relay", "list", "--json").answers
     assert (north["relay"], north["secret"], north["share"], north["connections"]) == ("north", "password", 70.0, 3)
