@@ -152,9 +152,9 @@ def _record(session: Session, relay: str, counts: Sequence[_Count], letters: int
         {"relay": relay, "window_seconds": count.window.seconds, "slot": count.now, "letters": letters}
         for count in counts
     ]
-    adding = upsert(session, _USE).values(values)
+    adding = upsert(session, _USE)
     summed = {"letters": _USE.c.letters + adding.excluded.letters}
-    session.execute(adding.on_conflict_do_update(index_elements=_USE.primary_key.columns, set_=summed))
+    session.execute(adding.on_conflict_do_update(index_elements=_USE.primary_key.columns, set_=summed), values)
 
 
 def _prune(session: Session, relay: str, now: datetime) -> None:
