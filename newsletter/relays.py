@@ -18,7 +18,6 @@ ONLY: Final = "relay"
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,2})?([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
 _SHA256: Final = re.compile(r"(?:[0-9a-f]{2}:?){31}[0-9a-f]{2}", re.IGNORECASE)
 _TOKENS: Final = frozenset({"xoauth2", "oauthbearer"})
 # RFC 6376 5.4 asks for the first, RFC 8058 4 for the others: a signature without them is worth nothing to us.
@@ -33,7 +32,7 @@ _OPTIONAL: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """At most so many letters in any stretch of so many seconds."""
+    """At most so many letters in any stretch of so many seconds; `text` is the rate as it is configured."""
 
     letters: int
     seconds: int

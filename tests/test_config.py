@@ -202,7 +202,9 @@ def test_a_named_relay_takes_from_the_first_what_it_does_not_say(tmp_path: Path)
         "WORLD_BRIEF_RELAYS__SOUTH__PROVIDERS": "google, yahoo",
         "WORLD_BRIEF_RELAY_PASSWORD_NORTH_1": "secret",
     }
-    relays = _load(tmp_path, text + MINIMAL, environ).relays
+    loaded = _load(tmp_path, text + MINIMAL, environ)
+    relays = loaded.relays
+    assert loaded.relay_hosts == ("smtp.north.example", "127.0.0.1")
     assert list(relays) == ["north-1", "south"]
     north, south = relays["north-1"], relays["south"]
     assert (north.host, north.port, north.tls, north.username) == ("smtp.north.example", 587, "starttls", "desk")

@@ -8,7 +8,7 @@ The machines' clocks must agree; what one is granted that is behind counts as if
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -54,16 +54,22 @@ class Granted:
     next_at: datetime
 
 
-def grant(session: Session, relay: str, windows: Sequence[Window], wanted: int, now: datetime) -> Granted:
+def grant(
+    session: Session, relay: str, windows: Sequence[Window], wanted: int, clock: Callable[[], datetime]
+) -> Granted:
     """Reserve up to `wanted` letters in all windows of a relay at once, in a transaction of its own that ends then.
 
-    A letter whose submission has not begun by `until` needs another permit.
+    A letter whose submission has not begun by `until` needs another permit. The clock is read when nobody else can be
+    granted anything any more: a moment from before the wait would take its time from the permits.
     """
     if not windows:
+        now = clock()
         return Granted(letters=wanted, at=now, until=_NEVER, next_at=now)
     if session.get_bind().dialect.name == "postgresql":
         session.execute(sa.select(func.pg_advisory_xact_lock(_LOCK, zlib.crc32(relay.encode()) - 2**31)))
-    counts = _counts(session, relay, windows, now)
+    standing = _standing(session, relay, windows)
+    now = clock()
+    counts = _counts(standing, windows, now)
     letters = max(0, min(wanted, *(count.free for count in counts)))
     if letters:
         _record(session, relay, counts, letters)
@@ -85,13 +91,15 @@ def give_back(session: Session, relay: str, windows: Sequence[Window], granted: 
 
 def in_use(session: Session, relay: str, windows: Sequence[Window], now: datetime) -> tuple[int, ...]:
     """How many letters of each window are taken at a moment."""
-    return tuple(count.used for count in _counts(session, relay, windows, now)) if windows else ()
+    if not windows:
+        return ()
+    return tuple(count.used for count in _counts(_standing(session, relay, windows), windows, now))
 
 
 class _Count:
     """One window's slots that still count at a moment."""
 
-    def __init__(self, window: Window, slots: dict[int, int], moment: int, delay: int) -> None:
+    def __init__(self, window: Window, slots: Mapping[int, int], moment: int, delay: int) -> None:
         length = window.seconds * _SECOND
         self.window, self._kept = window, length + delay
         # Later than the end of the next window is no other machine's clock, but one that was wrong.
@@ -122,15 +130,19 @@ class _Count:
         return 0
 
 
-def _counts(session: Session, relay: str, windows: Sequence[Window], now: datetime) -> list[_Count]:
+def _standing(session: Session, relay: str, windows: Sequence[Window]) -> dict[int, dict[int, int]]:
+    """The letters of each slot on record, by the seconds of its window."""
     found: dict[int, dict[int, int]] = {window.seconds: {} for window in windows}
-    columns = sa.select(_USE.c.window_seconds, _USE.c.slot, _USE.c.letters)
-    for seconds, slot, letters in session.execute(
-        columns.where(_USE.c.relay == relay, _USE.c.window_seconds.in_(found))
-    ):
+    mine = (_USE.c.relay == relay, _USE.c.window_seconds.in_(found))
+    rows = session.execute(sa.select(_USE.c.window_seconds, _USE.c.slot, _USE.c.letters).where(*mine))
+    for seconds, slot, letters in rows:
         found[seconds][slot] = letters
+    return found
+
+
+def _counts(standing: Mapping[int, Mapping[int, int]], windows: Sequence[Window], now: datetime) -> list[_Count]:
     moment, delay = _ticks(now), _delay(windows)
-    return [_Count(window, found[window.seconds], moment, delay) for window in windows]
+    return [_Count(window, standing[window.seconds], moment, delay) for window in windows]
 
 
 def _record(session: Session, relay: str, counts: Sequence[_Count], letters: int) -> None:
@@ -140,9 +152,9 @@ def _record(session: Session, relay: str, counts: Sequence[_Count], letters: int
         {"relay": relay, "window_seconds": count.window.seconds, "slot": count.now, "letters": letters}
         for count in counts
     ]
-    adding = upsert(session, _USE).values(values)
+    adding = upsert(session, _USE)
     summed = {"letters": _USE.c.letters + adding.excluded.letters}
-    session.execute(adding.on_conflict_do_update(index_elements=_USE.primary_key.columns, set_=summed))
+    session.execute(adding.on_conflict_do_update(index_elements=_USE.primary_key.columns, set_=summed), values)
 
 
 def _prune(session: Session, relay: str, now: datetime) -> None:

@@ -36,7 +36,7 @@ class Permits:
             return None
         with self._database.transaction() as session:
             self._give_back(session)
-            self._granted = allowance.grant(session, self._relay, self._windows, self._wanted, now)
+            self._granted = allowance.grant(session, self._relay, self._windows, self._wanted, self._clock)
         if not self._granted.letters:
             return self._granted.next_at
         self._left = self._granted.letters - 1

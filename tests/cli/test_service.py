@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from newsletter import config
+from newsletter.cli import service
 from newsletter.postbox import Postbox
 from tests.cli.conftest import ROOT, Run
 
@@ -68,7 +70,7 @@ def test_the_schema_is_brought_up_to_date(run: Run) -> None:
 def test_every_command_has_help(run: Run) -> None:
     top = run("--help")
     assert top.code == 0
-    for group in ("story", "edition", "subscriber", "consent", "account", "db"):
+    for group in ("story", "edition", "subscriber", "consent", "account", "relay", "db"):
         assert run(group, "--help").code == 0
 
 
@@ -95,6 +97,21 @@ def test_run_serves_schedules_and_sends_and_stops_when_asked(tmp_path: Path) -> 
     assert process.returncode == 0
     assert "Traceback" not in err
     assert "left with" not in err
+
+
+def test_a_postbox_stands_in_for_every_relay_there_is(tmp_path: Path) -> None:
+    told = {
+        "WORLD_BRIEF_RELAYS__BIG__HOST": "smtp.example",
+        "WORLD_BRIEF_RELAYS__BIG__USERNAME": "desk",
+        "WORLD_BRIEF_RELAYS__SPARE__TLS": "implicit",
+        "WORLD_BRIEF_RELAYS__SPARE__PRIORITY": "1",
+    }
+    environ = dict(told)
+    with service._relayed(tmp_path, config.load(ROOT / "config.toml", told), environ):
+        relays = config.load(ROOT / "config.toml", environ).relays
+    assert {(one.host, one.tls, one.username) for one in relays.values()} == {("127.0.0.1", "none", "")}
+    assert len({one.port for one in relays.values()}) == 1
+    assert (len(relays), relays["spare"].priority) == (2, 1)
 
 
 def _unasked_port() -> int:

@@ -33,7 +33,7 @@ def most_at_once(sent: Sequence[datetime], seconds: float) -> int:
 
 def ask(database: Database, windows: Sequence[Window], wanted: int, now: datetime, relay: str = "ses") -> Granted:
     with database.transaction() as session:
-        return allowance.grant(session, relay, windows, wanted, now)
+        return allowance.grant(session, relay, windows, wanted, lambda: now)
 
 
 def rows(database: Database) -> int:
@@ -150,7 +150,8 @@ def test_threads_together_keep_to_a_rate(database: Database) -> None:
 
     def worker(chance: random.Random) -> None:
         while clock() < START + timedelta(seconds=3):
-            granted = ask(database, windows, chance.randint(1, 10), clock())
+            with database.transaction() as session:
+                granted = allowance.grant(session, "ses", windows, chance.randint(1, 10), clock)
             for _ in range(granted.letters):
                 time.sleep(chance.random() * 0.002)
                 if (now := clock()) <= granted.until:
