@@ -8,7 +8,7 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import date, time, timedelta
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -69,17 +69,6 @@ class Delivery:
     retry_minutes: tuple[int, ...] = (5, 15, 30, 60, 120)
     on_uncertain: Literal["resend", "hold", "reconcile"] = "resend"
     reconcile_minutes: int = 30
-
-    @property
-    def after_doubt(self) -> timedelta | None:
-        """How long after its connection was lost a letter in doubt is sent again; None = never."""
-        waits = {"resend": self.retry_minutes[0], "reconcile": self.reconcile_minutes}
-        return timedelta(minutes=waits[self.on_uncertain]) if self.on_uncertain in waits else None
-
-    @property
-    def after_death(self) -> timedelta | None:
-        """The same where its sender died, and nobody waits for the relay to get well."""
-        return timedelta(0) if self.on_uncertain == "resend" else self.after_doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,13 +250,8 @@ RELAY_PASSWORD: Final = "RELAY_PASSWORD_"  # noqa: S105 -- how the variables of 
 # Where nothing, or less, would stop the house or never end; every other number may be 0, and none is negative.
 _POSITIVE: Final = frozenset(
     {
-        *(
-            "delivery.processes",
-            "delivery.chunk_size",
-            "delivery.lease_seconds",
-            "delivery.poll_seconds",
-            "delivery.reconcile_minutes",
-        ),
+        *("delivery.processes", "delivery.chunk_size", "delivery.lease_seconds"),
+        *("delivery.poll_seconds", "delivery.reconcile_minutes"),
         *("wire.timeout_seconds", "wire.pull_minutes", "signup.confirm_hours", "signup.proof_cost"),
         *("web.session_hours", "privacy.proof_months", "privacy.idle_months", "privacy.journal_days"),
         *("privacy.keyring_backup_days", "dkim.expire_days"),

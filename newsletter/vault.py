@@ -45,11 +45,6 @@ class Vault:
     checkpoint_pem: bytes = field(default=b"", repr=False)
     ring: subscribers.Keyring | None = field(default=None, repr=False)
 
-    @property
-    def relay_password(self) -> str:
-        """The password of the relay that stands alone."""
-        return self.relay_passwords.get(ONLY, "")
-
     @cached_property
     def keys(self) -> subscribers.Keys:
         """The keys of the people's room."""

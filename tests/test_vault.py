@@ -7,6 +7,7 @@ import pytest
 
 from newsletter import vault
 from newsletter.errors import SecretError
+from newsletter.relays import ONLY
 
 
 def test_a_new_secret_is_private_and_kept_once_written(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_the_environment_wins_over_the_file_and_nothing_is_shown(tmp_path: Path)
     secret = base64.b64encode(b"s" * 32).decode()
     one = vault.unlock(tmp_path, {"WORLD_BRIEF_SECRET": secret, "WORLD_BRIEF_RELAY_PASSWORD": "hunter2"})
     assert one.master == b"s" * 32
-    assert one.relay_password == "hunter2"
+    assert one.relay_passwords[ONLY] == "hunter2"
     assert "hunter2" not in repr(one)
     assert "ssss" not in repr(one)
 
@@ -59,7 +60,7 @@ def test_the_relay_password_may_stand_in_a_private_file(tmp_path: Path) -> None:
     file = tmp_path / vault.RELAY_PASSWORD_FILE
     file.write_text("from a file\n")
     file.chmod(0o600)
-    assert vault.unlock(tmp_path, {}).relay_password == "from a file"
+    assert vault.unlock(tmp_path, {}).relay_passwords[ONLY] == "from a file"
 
 
 def test_each_relay_has_a_password_of_its_own(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ class Intake:
             until=self._until(now),
             only=self._only,
             above=above,
-            again_after=self._settings.after_death,
+            again_after=self._again_after(dead=True),
         )
         with self._database.transaction() as session:
             lease = leases.claim(session, wanted, now)
@@ -313,11 +313,21 @@ class Intake:
             # No fault of the letter: it goes at once. But one that breaks every connection must not stay first in line.
             later = now + timedelta(seconds=min(2 ** tries[LOST] - 1, LONGEST_WAIT_SECONDS))
             return replace(settlement, outcome=LOST, due_at=later)
-        wait = self._settings.after_doubt if outcome.state is DeliveryState.UNCERTAIN else None
+        wait = self._again_after(dead=False) if outcome.state is DeliveryState.UNCERTAIN else None
         few = tries[DeliveryState.UNCERTAIN] + 1 < leases.MOST_UNCERTAIN
         if wait is not None and few and now + wait < expires_at:
             return replace(settlement, state=DeliveryState.WAITING, due_at=now + wait)
         return settlement
+
+    def _again_after(self, *, dead: bool) -> timedelta | None:
+        """How long a letter in doubt waits to be sent again; None = for ever. A dead sender's relay may be well."""
+        match self._settings.on_uncertain:
+            case "hold":
+                return None
+            case "reconcile":
+                return timedelta(minutes=self._settings.reconcile_minutes)
+            case "resend":
+                return timedelta(0) if dead else timedelta(minutes=self._settings.retry_minutes[0])
 
     def _stop(self, session: Session, mailing: Mailing, reason: str, now: datetime) -> None:
         """Hold the edition, since no letter of it can leave: an editor decides."""
