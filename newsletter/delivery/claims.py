@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session
 
-from newsletter.database import Moment
+from newsletter.database import Moment, Prepared
 from newsletter.delivery.leases import Lease, close, renew, within
 from newsletter.delivery.ledger import ATTEMPTS, DELIVERIES, MAILINGS, READY
 from newsletter.delivery.outcome import DeliveryState, Reply
@@ -80,10 +80,10 @@ def take(session: Session, lease: Lease, limit: int, until: datetime, now: datet
 def mark_dots(session: Session, claimed: Sequence[Claim], now: datetime) -> list[bool]:
     """Write down that the last bytes of these letters are about to leave. False = one must not leave any more."""
     rows = [{**_names(one.lease, one.recipient), "this_moment": now} for one in claimed]
-    if not rows or _execute(session, _MARK_DOT, rows).rowcount == len(rows):
+    if not rows or _MARK_DOT.all(session, rows) == len(rows):
         return [True] * len(rows)
     # Which of them it was is learned one by one; a mark that stands is only made again.
-    return [_execute(session, _MARK_DOT, row).rowcount == 1 for row in rows]
+    return [_MARK_DOT.all(session, [row]) == 1 for row in rows]
 
 
 def accept(session: Session, accepted: Sequence[tuple[Claim, Reply]], now: datetime) -> bool:
@@ -98,7 +98,7 @@ def accept(session: Session, accepted: Sequence[tuple[Claim, Reply]], now: datet
         }
         for one, reply in accepted
     ]
-    return not rows or _execute(session, _ACCEPT, rows).rowcount == len(rows)
+    return not rows or _ACCEPT.all(session, rows) == len(rows)
 
 
 def record(session: Session, lease: Lease, recipient: int, result: Settlement, now: datetime) -> bool:
@@ -219,12 +219,12 @@ _THIS: Final = (
     DELIVERIES.c.state == DeliveryState.CLAIMED.value,
     DELIVERIES.c.epoch == sa.bindparam("this_epoch"),
 )
-_MARK_DOT: Final = (
+_MARK_DOT: Final = Prepared(
     sa.update(DELIVERIES)
     .where(*_THIS, _leaving(sa.bindparam("this_mailing"), sa.bindparam("this_moment", type_=Moment)))
     .values(dot_at=sa.bindparam("this_moment", type_=Moment))
 )
-_ACCEPT: Final = (
+_ACCEPT: Final = Prepared(
     sa.update(DELIVERIES)
     .where(*_THIS)
     .values(

@@ -267,7 +267,7 @@ class Intake:
         """Everybody's address and tokens as of now, or why there is no letter; in the order of `ids`."""
         if mailing.kind == EDITION:
             known = subscribers.recipients(session, self._keys, ids, mailing.newsletter, now, on=mailing.on)
-            counted = self.seals.proof(session, mailing).personal is not None
+            counted = bool(self.seals.proof(session, mailing).personal)
             reads = subscribers.reading_tokens(session, self._keys, list(ids), mailing.newsletter) if counted else {}
             return {one: self._recipient(mailing, one, known[one], reads.get(one, "")) for one in ids}
         find = subscribers.requester if mailing.kind == CONFIRMATION else subscribers.addressee

@@ -27,8 +27,8 @@ from newsletter.vault import Vault
 
 # Claimed letters a lane may have before it: enough that no lane waits for the database, few enough that nobody's
 # consent was checked long ago.
-CLAIMS_PER_LANE: Final = 8
-MOST_CLAIMS: Final = 200
+CLAIMS_PER_LANE: Final = 12
+MOST_CLAIMS: Final = 400
 # With no relay to be had for longer, letters wait in the ledger.
 LONG_SECONDS: Final = 5.0
 log = logging.getLogger("world_brief.worker")

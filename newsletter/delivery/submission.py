@@ -117,7 +117,7 @@ class Connection:
         if refusal:
             return refusal
         self._dialogue.phase = Phase.BODY
-        body = self._line.write(envelope.stuffed(letter.message))
+        body = self._line.write(envelope.stuffed(letter))
         await self._line.flush(body, self._settings.block_timeout_seconds, interruptible=True)
         self._line.look()
         if self._line.unread:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from newsletter.database import Moment, upsert
+from newsletter.database import Moment, Prepared, upsert
 from newsletter.editions import workflow
 from newsletter.editions.edition import Edition, from_json, to_json
 from newsletter.editions.workflow import Event, State
@@ -151,8 +151,8 @@ def load(session: Session, newsletter: str, on: date) -> EditionRecord | None:
 
 def state(session: Session, newsletter: str, on: date) -> State | None:
     """Only the state of a date's edition, as a sender asks before every letter, or None."""
-    found = session.connection().execute(_STATE, {"of": newsletter, "at": on}).scalar_one_or_none()
-    return State(found) if found else None
+    found = _STATE.one(session, {"of": newsletter, "at": on})
+    return State(found[0]) if found else None
 
 
 def load_id(session: Session, id: EditionId) -> EditionRecord:  # noqa: A002 -- the word of every record
@@ -308,10 +308,9 @@ def note_once(session: Session, id: EditionId, by: str, event: str, reason: str,
     return True
 
 
-# Made once: SQLAlchemy takes five times as long to put it together as to run it.
 _EDITIONS: Final = SQLModel.metadata.tables["edition"].c
-_STATE: Final = sa.select(_EDITIONS.state).where(
-    _EDITIONS.newsletter == sa.bindparam("of"), _EDITIONS.on == sa.bindparam("at")
+_STATE: Final = Prepared(
+    sa.select(_EDITIONS.state).where(_EDITIONS.newsletter == sa.bindparam("of"), _EDITIONS.on == sa.bindparam("at"))
 )
 _VOID: Final[dict[str, Any]] = {"approval": None, "proof_digest": ""}
 

@@ -65,11 +65,15 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """An envelope and the RFC 5322 bytes that go in it: seven-bit, CRLF, no line above 998 octets."""
+    """An envelope and the RFC 5322 bytes that go in it: seven-bit, CRLF, no line above 998 octets.
+
+    `proven` when that is known, and that no line begins with a dot, so that nobody needs to look.
+    """
 
     envelope: Envelope
     message: bytes = field(repr=False)
     message_id: str
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,8 @@ class Draft:
     def letter(self, signature: bytes = b"") -> Letter:
         """The whole, as it leaves, with the fields of a signature on top."""
         message = b"".join((signature, self.head, self.body))
-        return Letter(envelope=self.envelope, message=message, message_id=self.message_id)
+        # `transfer` writes no dot at the start of a line, a header none either, and `_form` read both back.
+        return Letter(envelope=self.envelope, message=message, message_id=self.message_id, proven=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

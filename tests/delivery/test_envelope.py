@@ -98,7 +98,7 @@ def test_a_line_end_is_crlf_or_the_letter_is_unfit(pieces: list[bytes]) -> None:
 @given(st.lists(st.sampled_from([b"\r\n", b"x", b".", b"..", b"\r\n."]), max_size=12))
 def test_no_line_of_a_stuffed_letter_is_a_lone_dot_and_stuffing_can_be_undone(pieces: list[bytes]) -> None:
     body = b"".join(pieces)
-    lines = envelope.stuffed(body).split(b"\r\n")
+    lines = envelope.stuffed(letter(body)).split(b"\r\n")
     assert b"." not in lines
     assert b"\r\n".join(line.removeprefix(b".") for line in lines) == body
 
