@@ -1,6 +1,6 @@
 """`python -m newsletter` is `worldbrief`."""
 
-from newsletter.cli import main
+from newsletter.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ from typing import Any
 
 from newsletter.config import Newsletter, Site, Slot
 from newsletter.editions.edition import Edition, Section
-from newsletter.rendering import proof, template
+from newsletter.rendering import proving, template
 from newsletter.rendering.proof import Proof
 from newsletter.stories.story import AgendaItem, Figure, Image, Question, RankedLink, Story, StoryKind
 
@@ -292,10 +292,10 @@ def make_proof(edition: Edition | None = None, site: Site | None = None, **chang
     """The edition proved by the shipped template; `changes` replace fields of the proof afterwards."""
     newsletter = make_newsletter()
     made = template.load(template.TEMPLATES / newsletter.template, newsletter.direction)
-    return replace(proof.prove(made, edition or make_edition(), newsletter, site or make_site()), **changes)
+    return replace(proving.prove(made, edition or make_edition(), newsletter, site or make_site()), **changes)
 
 
 def make_letter(site: Site | None = None, **changes: Any) -> Proof:
     """The letter that asks for confirmation."""
     made = template.load(template.TEMPLATES / "letters" / "confirm")
-    return replace(proof.prove_letter(made, make_newsletter(), site or make_site(), {"hours": "72"}), **changes)
+    return replace(proving.prove_letter(made, make_newsletter(), site or make_site(), {"hours": "72"}), **changes)

@@ -11,13 +11,14 @@ import pytest
 import typer
 
 import subscribers
-from newsletter import cli, config, errors
+from newsletter import config, errors
+from newsletter.cli import commands
 from newsletter.delivery.outcome import DeliveryState
 from newsletter.editions.workflow import State
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-COMMAND = typer.main.get_command(cli.app)
+COMMAND = typer.main.get_command(commands.app)
 
 
 def _inner(command: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from newsletter.delivery.keyfiles import Key
 from newsletter.desk import accounts
 from newsletter.errors import NewsletterError
 from newsletter.relays import RelaySettings
-from newsletter.rendering import letter, proof, template
+from newsletter.rendering import letter, proving, template
 from newsletter.rendering.preflight.content import target_fault
 from newsletter.rendering.template import TEMPLATES
 from newsletter.safekeeping import arming
@@ -179,7 +179,7 @@ def _profile(one: House, relay: RelaySettings) -> Iterator[Found]:
     """Whether letters can be signed as a relay wants them, a specimen of each newsletter's verified."""
     settings, signer = one.config.dkim, dkim.signer(one.config, relay)
     for paper in one.config.newsletters.values():
-        made = proof.prove_letter(
+        made = proving.prove_letter(
             template.load(correspondence.LETTERS / "confirm", paper.direction), paper, one.config.site, {"hours": "72"}
         )
         seal = signer.seal(letter.cut(made, bounce_domain="", date=house.clock(), headers=relay.headers))

@@ -13,7 +13,7 @@ from rich.table import Table
 from newsletter.cli import house
 from newsletter.cli.house import ByOption, DateOption, House, JSONOption, NewsletterOption
 from newsletter.cli.progress import bar, stopping
-from newsletter.cli.senders import Part, beside
+from newsletter.cli.senders import all_parts, beside
 from newsletter.config import Newsletter
 from newsletter.delivery import ledger, worker
 from newsletter.delivery.ledger import Accounts, MailingId
@@ -245,9 +245,8 @@ def reads(newsletter: NewsletterOption = "", date: DateOption = "", *, as_json: 
 
 def work_off(one: House, mailing: MailingId) -> Accounts:
     """Work one mailing off with a progress bar; Ctrl-C finishes the letters in flight and leaves the rest waiting."""
-    stop, of = threading.Event(), one.config.delivery.processes
-    others = [Part(number=n, of=of) for n in range(2, of + 1)]
-    with stopping(stop), beside(others, os.environ, mailing), bar("sending") as advance:
+    stop, parts = threading.Event(), all_parts(one.config)
+    with stopping(stop), beside(parts[1:], os.environ, mailing), bar("sending") as advance:
         job = Work(
             database=one.database,
             config=one.config,
@@ -255,7 +254,7 @@ def work_off(one: House, mailing: MailingId) -> Accounts:
             only=mailing,
             until_done=True,
             stop=stop,
-            share=1 / of,
+            share=1 / len(parts),
             again=house.rereader(one.config),
         )
         accounts = worker.work(job, house.clock, lambda now: advance(now.settled, now.due))

@@ -1,4 +1,4 @@
-"""The sending processes beside this one: each a `worldbrief work` with its part of the relays' connections."""
+"""The sending processes beside this one: each a `sender` with its part of the relays' connections."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from newsletter.cli import house
+from newsletter.config import Config
 from newsletter.delivery.ledger import MailingId
 
 _AGAIN_SECONDS: Final = 1.0
@@ -35,6 +36,12 @@ class Part:
 
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
+
+
+def all_parts(settings: Config) -> list[Part]:
+    """As many as are configured."""
+    count = settings.delivery.processes
+    return [Part(number=n, of=count) for n in range(1, count + 1)]
 
 
 @contextmanager
@@ -79,7 +86,7 @@ class _Keeper:
     """One process and who keeps it going."""
 
     def __init__(self, part: Part, environ: Mapping[str, str], only: MailingId | None) -> None:
-        self._command = [sys.executable, "-m", "newsletter", "work", "--part", str(part)]
+        self._command = [sys.executable, "-m", "newsletter.cli.sender", "--part", str(part)]
         self._command += [] if only is None else ["--mailing", str(only)]
         self._part, self._environ, self._only = part, environ, only
         self._stopped = threading.Event()

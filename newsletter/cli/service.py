@@ -19,12 +19,9 @@ from newsletter import vault
 from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.cli.progress import stopping
-from newsletter.cli.senders import Part, beside, orphaned
+from newsletter.cli.senders import all_parts, beside
 from newsletter.config import Config
 from newsletter.database import masked
-from newsletter.delivery import worker
-from newsletter.delivery.ledger import MailingId
-from newsletter.delivery.worker import Work
 from newsletter.desk import accounts
 from newsletter.desk.accounts import Role
 from newsletter.postbox import Arrived, Postbox, running
@@ -87,7 +84,7 @@ def run(
         house.opened(settings) as one,
         _postbox(one.config, environ, wanted=postbox),
         stopping(stop),
-        beside(_parts(one.config), environ),
+        beside(all_parts(one.config), environ),
     ):
         clockwork = threading.Thread(
             target=scheduler.run, args=(one.database, one.config, one.vault, house.clock, stop), daemon=True
@@ -107,28 +104,10 @@ def web() -> None:
         serve(one.database, one.config, one.vault, house.clock)
 
 
-def work(
-    *,
-    part: Annotated[
-        str, typer.Option("--part", help="Be one of so many processes, such as 2/4, with its part of the connections.")
-    ] = "",
-    mailing: Annotated[int, typer.Option("--mailing", help="Work this mailing off, and end with it.")] = 0,
-) -> None:
+def work() -> None:
     """Send what is due, until stopped, in as many processes as are configured. Any number may run beside each other."""
-    if part:
-        try:
-            mine = Part.parse(part)
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--part") from error
-        _until_stopped(lambda one, stop: _work(one, stop, mine, mailing))
-        return
-    settings = house.load_config()
-    parts = [Part(number=1, of=1)] if mailing else _parts(settings)
-    if len(parts) == 1:
-        _until_stopped(lambda one, stop: _work(one, stop, parts[0], mailing))
-        return
     stop = threading.Event()
-    with stopping(stop), beside(parts, os.environ):
+    with house.opened() as one, stopping(stop), beside(all_parts(one.config), os.environ):
         stop.wait()
 
 
@@ -192,27 +171,6 @@ def _announce(arrived: Arrived, settings: Config) -> None:
     for line in text.get_content().splitlines() if text else ():
         if line.startswith(f"{base}/confirm/"):
             house.say(f"         http://{settings.web.host}:{settings.web.port}{line.removeprefix(base)}")
-
-
-def _parts(settings: Config) -> list[Part]:
-    count = settings.delivery.processes
-    return [Part(number=n, of=count) for n in range(1, count + 1)]
-
-
-def _work(one: House, stop: threading.Event, part: Part, mailing: int) -> None:
-    only = MailingId(mailing) if mailing else None
-    job = Work(
-        database=one.database,
-        config=one.config,
-        vault=one.vault,
-        only=only,
-        until_done=only is not None,
-        stop=stop,
-        share=1 / part.of,
-        again=house.rereader(one.config),
-    )
-    with orphaned(stop):
-        worker.work(job, house.clock)
 
 
 def _until_stopped(loop: Callable[[House, threading.Event], object]) -> None:

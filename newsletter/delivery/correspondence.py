@@ -28,7 +28,7 @@ from newsletter.editions import store
 from newsletter.errors import MessageError, NewsletterError, RelayError, SecretError
 from newsletter.providers import OTHER
 from newsletter.relays import RelaySettings
-from newsletter.rendering import letter, proof, template
+from newsletter.rendering import letter, proof, proving, template
 from newsletter.rendering.letter import Recipient
 from newsletter.rendering.proof import Proof
 from newsletter.rendering.template import TEMPLATES
@@ -142,4 +142,4 @@ def _signer(config: Config, relay: RelaySettings) -> Signer:
 
 def _letter(name: str, newsletter: Newsletter, config: Config, values: dict[str, str]) -> Proof:
     design = template.load(LETTERS / name, newsletter.direction)
-    return proof.prove_letter(design, newsletter, config.site, values)
+    return proving.prove_letter(design, newsletter, config.site, values)

@@ -21,7 +21,7 @@ from newsletter.editions.edition import Edition, revise
 from newsletter.editions.store import Approval, EditionRecord, Override
 from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError, NotReady
-from newsletter.rendering import counting, preflight, proof, prose, template
+from newsletter.rendering import counting, preflight, proof, prose, proving, template
 from newsletter.rendering.preflight import Context, Finding
 from newsletter.rendering.proof import Proof
 from newsletter.rendering.template import TEMPLATES
@@ -90,7 +90,7 @@ class Press:
         """Prove the stored edition and inspect the proof."""
         if record.edition is None:
             raise EditionError(record.newsletter, record.on, "has not been built yet; run `worldbrief edition build`")
-        made = shown = proof.prove(self.template, record.edition, self.newsletter, self.site)
+        made = shown = proving.prove(self.template, record.edition, self.newsletter, self.site)
         if self.newsletter.tracking != "none":
             legal = {prose.address(one, made.site) for one in (self.site.privacy_url, self.site.terms_url)}
             made = counting.counted(made, legal, personal=self.newsletter.tracking == "consented")

@@ -21,7 +21,7 @@ from newsletter.editions import store
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import State
 from newsletter.errors import AccountError, EditionError, IllegalMove, NotReady
-from newsletter.rendering import preflight, press, proof
+from newsletter.rendering import preflight, press, proof, proving
 from newsletter.rendering.press import required
 from newsletter.rendering.proof import Proof
 from newsletter.scheduling import routine, timetable
@@ -250,7 +250,7 @@ def _proof(pages: Pages, paper: Newsletter, on: date) -> Proof:
             return proof.from_bytes(store.frozen_of(session, record.id))
     if record.edition is None:
         raise HTTPException(404)
-    return proof.prove(routine.press(pages.config, paper).template, record.edition, paper, pages.config.site)
+    return proving.prove(routine.press(pages.config, paper).template, record.edition, paper, pages.config.site)
 
 
 def _upcoming(pages: Pages, records: list[EditionRecord]) -> list[tuple[Newsletter, date, datetime]]:

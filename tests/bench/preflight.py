@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from newsletter.rendering import preflight, proof, template
+from newsletter.rendering import preflight, proving, template
 from newsletter.rendering.preflight import Context
 from tests.bench.measure import Scale, Table, alternated, middle, ratio, timed
 from tests.builders import MONDAY, MORNING, make_newsletter, make_site
@@ -16,7 +16,7 @@ def run(scale: Scale) -> Table:
     """Prove and inspect, alternated."""
     edition, newsletter, site = printable(MONDAY), make_newsletter(), make_site()
     design = template.load(template.TEMPLATES / newsletter.template)
-    made = proof.prove(design, edition, newsletter, site)
+    made = proving.prove(design, edition, newsletter, site)
     context = Context(
         now=MORNING,
         send_at=datetime(2026, 11, 23, 10, 30, tzinfo=UTC),
@@ -28,7 +28,7 @@ def run(scale: Scale) -> Table:
     assert not preflight.blocking(findings), findings
     times = scale.size(20)
     runs = {
-        "prove": lambda: timed(lambda: proof.prove(design, edition, newsletter, site), times),
+        "prove": lambda: timed(lambda: proving.prove(design, edition, newsletter, site), times),
         "inspect": lambda: timed(lambda: preflight.inspect(made, edition, context), times),
     }
     found = {name: [1000 * one for one in seconds] for name, seconds in alternated(scale, runs, "preflight").items()}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from newsletter.rendering import letter, proof, template
+from newsletter.rendering import letter, proving, template
 from newsletter.rendering.letter import Recipient, Stencil
 from newsletter.rendering.proof import Proof
 from tests.bench import peer
@@ -27,7 +27,7 @@ def run(scale: Scale) -> Table:
     """Microseconds of each step, and `letter.address` against EmailMessage for letters of three sizes."""
     newsletter, site, edition = make_newsletter(), make_site(), printable(make_edition().on)
     design = template.load(template.TEMPLATES / newsletter.template)
-    made = proof.prove(design, edition, newsletter, site)
+    made = proving.prove(design, edition, newsletter, site)
     sized = {f"{_size(one)} KB": one for one in (made, *(of_size(made, 1000 * size) for size in KILOBYTES))}
     stencils = {
         name: letter.cut(one, bounce_domain="bounces.worldbrief.test", date=MORNING) for name, one in sized.items()
@@ -36,7 +36,7 @@ def run(scale: Scale) -> Table:
         _check(stencil, sized[name])
     runs: dict[str, Callable[[], float]] = {
         "compile": lambda: timed(_compile, scale.size(10)),
-        "prove": lambda: timed(lambda: proof.prove(design, edition, newsletter, site), scale.size(20)),
+        "prove": lambda: timed(lambda: proving.prove(design, edition, newsletter, site), scale.size(20)),
         "cut": lambda: timed(lambda: letter.cut(made, bounce_domain="", date=MORNING), scale.size(20)),
     }
     for name, one in sized.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from newsletter import cli
+from newsletter.cli import commands
 from newsletter.postbox import Postbox, running
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         monkeypatch.setattr(sys, "argv", ["worldbrief", *map(str, arguments)])
         code = 0
         try:
-            cli.main()
+            commands.main()
         except SystemExit as left:
             code = left.code if isinstance(left.code, int) else int(left.code is not None)
         said = capfd.readouterr()

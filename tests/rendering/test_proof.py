@@ -12,7 +12,7 @@ from lxml import html as parser
 
 from newsletter.editions.edition import Edition, Section
 from newsletter.errors import TemplateError
-from newsletter.rendering import plaintext, proof, template
+from newsletter.rendering import plaintext, proving, template
 from newsletter.rendering.proof import Proof, blank, from_bytes, neutral, to_bytes
 from tests import builders
 from tests.builders import make_edition, make_item, make_letter, make_proof, make_site, make_story
@@ -52,7 +52,7 @@ def arabic(**changes: object) -> Proof:
         sections=(Section(slot="lead", title="", style="lead", stories=(lead,)), *builders.make_sections()[2:]),
     )
     newsletter = builders.make_newsletter(name="موجز العالم", language="ar", direction="rtl")
-    return proof.prove(made, edition, newsletter, make_site())
+    return proving.prove(made, edition, newsletter, make_site())
 
 
 def visible(markup: str) -> str:
@@ -303,7 +303,7 @@ def test_a_list_of_plain_stories_is_ranked_too() -> None:
 def test_a_template_compiled_for_the_other_direction_is_refused() -> None:
     made = template.load(template.TEMPLATES / "world-brief", "rtl")
     with pytest.raises(TemplateError, match="compiled for rtl, asked for ltr"):
-        proof.prove(made, make_edition(), builders.make_newsletter(), make_site())
+        proving.prove(made, make_edition(), builders.make_newsletter(), make_site())
 
 
 # Letters, and blanks
@@ -324,7 +324,7 @@ def test_the_request_to_confirm_has_a_fixed_subject_and_nothing_else() -> None:
 def test_a_letter_without_its_values_is_refused() -> None:
     made = template.load(template.TEMPLATES / "letters" / "confirm")
     with pytest.raises(TemplateError, match="hours"):
-        proof.prove_letter(made, builders.make_newsletter(), make_site(), {})
+        proving.prove_letter(made, builders.make_newsletter(), make_site(), {})
 
 
 def test_a_blank_is_plain_and_of_its_own_proof() -> None:
