@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.bench import (
     compose,
     delivery,
+    kill,
     leaving,
     ledger,
     memory,
@@ -39,6 +40,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
     "submission": submission.run,
     "delivery": delivery.run,
     "memory": memory.run,
+    "kill": kill.run,
 }
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 WIDTH: Final = 160  # a table is never folded: it goes into the README as it is

@@ -1,8 +1,11 @@
 """Relays to send to, each in a process of its own: the shipped postbox, the drain, Postfix’s smtp-sink if it is there.
 
-`python -m tests.bench.sinks` is that postbox: it says its port, then at every line how many letters it took.
+`python -m tests.bench.sinks` is that postbox: it says its port, then at every line how many letters it took. With
+`--log` it keeps for whom each was and a digest of its octets, and tells those since the last time at the line `log`.
 """
 
+import hashlib
+import json
 import os
 import shutil
 import socket
@@ -14,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from newsletter.postbox import Postbox, running
+from newsletter.postbox import Arrived, Postbox, running
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,11 +31,29 @@ class Sink:
     count: Callable[[], int | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """A postbox that logs what it took; `taken` tells of every letter since the last time for whom, and its digest."""
+
+    port: int
+    count: Callable[[], int]
+    taken: Callable[[], list[tuple[str, str]]]
+
+
 @contextmanager
 def postbox() -> Iterator[Sink]:
     """The shipped postbox; it keeps nothing."""
     with _counting("postbox", "tests.bench.sinks") as sink:
         yield sink
+
+
+@contextmanager
+def log() -> Iterator[Log]:
+    """The shipped postbox; it keeps a log."""
+    with _asked("tests.bench.sinks", "--log") as (port, ask):
+        yield Log(
+            port=port, count=lambda: int(ask("")), taken=lambda: [(who, what) for who, what in json.loads(ask("log"))]
+        )
 
 
 @contextmanager
@@ -44,6 +65,13 @@ def drain(latency_ms: float, *extensions: str) -> Iterator[Sink]:
 
 @contextmanager
 def _counting(name: str, *command: str) -> Iterator[Sink]:
+    with _asked(*command) as (port, ask):
+        yield Sink(name=name, port=port, count=lambda: int(ask("")))
+
+
+@contextmanager
+def _asked(*command: str) -> Iterator[tuple[int, Callable[[str], str]]]:
+    """A relay in a process of its own: its port, and what it answers to a line."""
     # A session of its own: Ctrl-C is ours to answer, and the relay ends when its standard input does.
     with subprocess.Popen(
         [sys.executable, "-m", *command],
@@ -56,14 +84,13 @@ def _counting(name: str, *command: str) -> Iterator[Sink]:
         assert process.stdin is not None
         assert process.stdout is not None
         told, said = process.stdin, process.stdout
-        port = int(said.readline())
 
-        def count() -> int:
-            told.write("\n")
+        def ask(line: str) -> str:
+            told.write(f"{line}\n")
             told.flush()
-            return int(said.readline())
+            return said.readline()
 
-        yield Sink(name=name, port=port, count=count)
+        yield int(said.readline()), ask
 
 
 def smtp_sink() -> str | None:
@@ -94,14 +121,27 @@ def _await(port: int) -> None:
     raise RuntimeError(f"smtp-sink does not answer on port {port}")
 
 
-def main() -> None:
-    with running(Postbox(keep=False)) as box:
+def main(*, logs: bool) -> None:
+    taken: list[tuple[str, str]] = []
+
+    def note(one: Arrived) -> None:
+        taken.append((one.rcpt_to[0], hashlib.sha256(one.mail_from.encode() + b"\0" + one.data).hexdigest()))
+
+    box = Postbox(keep=False)
+    if logs:
+        box.tell = note
+    with running(box):
         sys.stdout.write(f"{box.port}\n")
         sys.stdout.flush()
-        for _ in sys.stdin:
-            sys.stdout.write(f"{box.count}\n")
+        for line in sys.stdin:
+            said = str(box.count)
+            if line == "log\n":
+                told = taken[:]
+                del taken[: len(told)]
+                said = json.dumps(told)
+            sys.stdout.write(f"{said}\n")
             sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main()
+    main(logs="--log" in sys.argv)

@@ -58,7 +58,12 @@ def make_press(config: Config, **changes: Any) -> Press:
 
 
 def subscribe(
-    database: Database, count: int, now: datetime, newsletter: str = NEWSLETTER.key, domain: str = "inbox.test"
+    database: Database,
+    count: int,
+    now: datetime,
+    newsletter: str = NEWSLETTER.key,
+    domain: str = "inbox.test",
+    keys: subscribers.Keys = KEYS,
 ) -> None:
     """Import `reader0000@inbox.test` and on, with consent."""
     at = (now - 30 * DAY).isoformat()
@@ -66,7 +71,7 @@ def subscribe(
     lines += [f"{address(n, domain)},{at},form,Sign up to receive World Brief.,button" for n in range(count)]
     job = ImportJob(file="test", newsletter=newsletter, language="en", by="test", now=now)
     imported = subscribers.import_csv(
-        database.transaction, KEYS, [f"{line}\n".encode() for line in lines], job, lambda _done: None
+        database.transaction, keys, [f"{line}\n".encode() for line in lines], job, lambda _done: None
     )
     assert imported.imported == count
 
