@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -84,10 +84,10 @@ class Tree:
             )
 
     def kill(self, victims: Sequence[int]) -> None:
-        assert self._root is not None
-        os.killpg(self._root.pid, signal.SIGKILL)
-        self._root.wait()
-        self._root = None
+        if self._root is not None:
+            os.killpg(self._root.pid, signal.SIGKILL)
+            self._root.wait()
+            self._root = None
         wait_until(lambda: not any(map(_lives, victims)), "the killed senders end")
 
 
@@ -106,10 +106,12 @@ def forked(surroundings: Mapping[str, str], log: IO[bytes], count: int) -> Itera
         text=True,
         start_new_session=True,
     ) as nursery:
+        one = Forked(nursery, count)
         try:
-            yield Forked(nursery, count)
+            yield one
         finally:
-            os.killpg(nursery.pid, signal.SIGKILL)
+            one.kill(one.pids)
+            nursery.kill()
 
 
 @contextmanager
@@ -119,8 +121,7 @@ def tree(surroundings: Mapping[str, str], log: IO[bytes]) -> Iterator[Crew]:
     try:
         yield one
     finally:
-        with suppress(AssertionError):
-            one.kill(one.pids)
+        one.kill(one.pids)
 
 
 def wait_until(done: Callable[[], bool], what: str, look_seconds: float = 0.005) -> None:
