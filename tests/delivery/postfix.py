@@ -88,7 +88,8 @@ def running(onward: int, manners: Manners) -> Iterator[Postfix]:
     try:
         _configure(one, onward, manners)
         command = [str(_program()), "-c", str(folder / "etc"), "start-fg"]
-        with subprocess.Popen(command, cwd="/", start_new_session=True) as started:
+        silent = subprocess.DEVNULL
+        with subprocess.Popen(command, cwd="/", stdout=silent, stderr=silent, start_new_session=True) as started:
             try:
                 _await(one, started)
                 yield one
@@ -111,7 +112,7 @@ def _configure(one: Postfix, onward: int, manners: Manners) -> None:
     (one.folder / "etc/main.cf").write_text(_SETTINGS.format(folder=one.folder, onward=onward), "ascii")
     doors = [
         f"127.0.0.1:{one.ports[name]} inet n - n - - smtpd "
-        + " ".join(f"-o {setting}={value}" for setting, value in changes.items())
+        + " ".join(f"-o {{ {setting} = {value} }}" for setting, value in changes.items())
         for name, changes in manners.items()
     ]
     (one.folder / "etc/master.cf").write_text("\n".join(doors) + _SERVICES, "ascii")
