@@ -206,9 +206,13 @@ class Lane:
                 ahead = self._following()
                 if self._lanes.health.proven:
                     await self._carry(one, ahead)
-                    continue
-                async with self._lanes.probing:
-                    await self._carry(one, ahead)
+                else:
+                    async with self._lanes.probing:
+                        await self._carry(one, ahead)
+                if ahead and self._away_until > time.monotonic():
+                    # What failed for one letter is not tried with the next: it goes back as that one did.
+                    self._back(ahead.errand)
+                    ahead = None
         finally:
             self._office.returned(list(self._carried), None)
             if self._connection is not None:

@@ -23,6 +23,7 @@ from newsletter.delivery.outcome import DeliveryState
 from newsletter.editions.workflow import State
 from newsletter.errors import RelayError
 from newsletter.postbox import Postbox, Service, Stage, at, running
+from newsletter.relays import ONLY
 from tests.builders import MORNING
 from tests.delivery import certificates
 from tests.delivery.faults import COMMANDS, ENVELOPE, MOVES, SILENT, cells
@@ -37,6 +38,8 @@ PATIENT_SECONDS: Final = 30.0
 HASTY_SECONDS: Final = 0.5
 # A letter fits into the kernel's buffers: whether its end was on the way when the line broke is a matter of moments.
 EITHER: Final = {(Stage.BODY, column) for column in ("reset", "close", "half", "hang", "unasked")}
+# The postbox then takes the rest of the letter for commands; who speaks ahead cannot tell its answers apart.
+ASTRAY: Final = {(Stage.BODY, "451"), (Stage.BODY, "550")}
 # What becomes of a mailing is kept in these tables; who is written to, in all others.
 ACCOUNTS: Final = {"attempt", "chunk", "delivery", "edition", "edition_history", "mailing", "worker"}
 
@@ -65,7 +68,8 @@ def ready(frozen: Frozen, tmp_path: Path) -> Iterator[tuple[Database, MailingId]
 def _tried() -> Iterator[object]:
     for stage, column, expected in cells(COMMANDS):
         for pipelining in ("auto", "one-write"):
-            if column == "mixed" or (pipelining == "one-write" and stage not in ENVELOPE):
+            senseless = pipelining == "one-write" and (stage not in ENVELOPE or (stage, column) in ASTRAY)
+            if column == "mixed" or senseless:
                 continue
             wanted = "relay or doubt" if (stage, column) in EITHER else expected
             yield pytest.param(stage, column, wanted, pipelining, id=f"{stage}-{column}-{pipelining}")
@@ -137,7 +141,7 @@ def test_one_fault_of_the_relay_has_the_outcome_of_the_table(
         connections = 1 if expected == "stop" else 2
         manner = {"pipelining": pipelining, "connections": connections, **_hasty(stage, column)}
         config = _config(box, stage, certificate, **manner)
-        job: dict[str, Any] = {"vault": replace(VAULT, relay_password=LOGIN[1]), "patience_seconds": 0.2}
+        job: dict[str, Any] = {"vault": replace(VAULT, relay_passwords={ONLY: LOGIN[1]}), "patience_seconds": 0.2}
         if expected == "stop":
             with pytest.raises(RelayError, match="550"):
                 work(database, config, Clock(MORNING, FAST), mailing, **job)
@@ -197,5 +201,5 @@ def test_what_a_relay_held_up_past_the_expiry_never_leaves(
         accounts = work(database, _config(box, stage, certificate), late, mailing)
     assert not box.messages
     assert accounts.expired + accounts.uncertain == READERS
-    assert accounts.uncertain == len({line.recipient for line in _uncertain(database, mailing)})
+    assert accounts.uncertain <= len({line.recipient for line in _uncertain(database, mailing)})
     assert state(database, now) is State.SENT
