@@ -145,6 +145,11 @@ class Conversation(SMTP):
                 await super()._handle_client()
         except ConnectionError:
             log.debug("a client went away")
+        except asyncio.CancelledError:
+            # A client left. aiosmtpd hangs up on one that leaves between commands, not during the banner.
+            if self.transport is not None:
+                self.transport.close()
+            raise
 
     async def push(self, status: _Text) -> None:
         """Say `status`; the script's banner stands in for aiosmtpd's, which is hard-wired."""

@@ -16,6 +16,7 @@ import pytest
 from newsletter.errors import NewsletterError
 from newsletter.postbox import (
     Act,
+    Drip,
     Half,
     Moment,
     Move,
@@ -375,3 +376,9 @@ def test_a_client_that_goes_away_in_a_chunk_leaves_nothing() -> None:
     with running(Postbox(service=Service(chunking=True))) as box:
         talk(box, CHUNKED, b"BDAT 100 LAST\r\nhalf of it", b"")
         assert box.count == 0
+
+
+def test_a_client_that_leaves_during_the_banner_is_hung_up_on() -> None:
+    with running(Postbox(script=at(Stage.BANNER, Drip(0.05)))) as box:
+        # Without that this would wait in vain for the end of the connection.
+        assert not talk(box, b"").endswith(b"\r\n")
