@@ -4,6 +4,7 @@ It needs few of the commands' rooms, so that many of them fit into a small machi
 """
 
 import argparse
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -23,10 +24,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="worldbrief work", description="Send as one of so many processes.")
     parser.add_argument("--part", type=Part.parse, required=True, help="which of how many, such as 2/4")
     parser.add_argument("--mailing", type=int, default=0, help="work this mailing off, and end with it")
+    parser.add_argument("--parent", type=int, default=0, help="the process to end with; whoever starts this by default")
     asked = parser.parse_args(arguments)
     stop = threading.Event()
     try:
-        with house.opened() as one, stopping(stop), orphaned(stop):
+        with house.opened() as one, stopping(stop), orphaned(stop, asked.parent or os.getppid()):
             job = Work(
                 database=one.database,
                 config=one.config,

@@ -63,15 +63,18 @@ def beside(parts: list[Part], environ: Mapping[str, str], only: MailingId | None
 
 
 @contextmanager
-def orphaned(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` when the process that started this one is gone: whoever starts it again starts its own senders."""
-    parent, over = os.getppid(), threading.Event()
+def orphaned(stop: threading.Event, parent: int) -> Iterator[None]:
+    """Set `stop` when that process, which started this one, is gone: whoever starts it again starts its own senders.
+
+    It may be gone before this is called, since a start takes a second.
+    """
+    over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(_LOOK_SECONDS):
-            if os.getppid() != parent:
-                stop.set()
+        while os.getppid() == parent:
+            if over.wait(_LOOK_SECONDS):
                 return
+        stop.set()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -86,7 +89,8 @@ class _Keeper:
     """One process and who keeps it going."""
 
     def __init__(self, part: Part, environ: Mapping[str, str], only: MailingId | None) -> None:
-        self._command = [sys.executable, "-m", "newsletter.cli.sender", "--part", str(part)]
+        self._command = [sys.executable, "-m", "newsletter.cli.sender"]
+        self._command += ["--part", str(part), "--parent", str(os.getpid())]
         self._command += [] if only is None else ["--mailing", str(only)]
         self._part, self._environ, self._only = part, environ, only
         self._stopped = threading.Event()

@@ -74,6 +74,14 @@ def test_every_command_has_help(run: Run) -> None:
         assert run(group, "--help").code == 0
 
 
+def test_a_sender_whose_supervisor_died_while_it_started_ends_with_it(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    environ = os.environ | {"WORLD_BRIEF_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "newsletter.cli.sender", "--part", "1/2", "--parent", str(gone.pid)]
+    assert subprocess.run(command, cwd=ROOT, env=environ, timeout=60, check=False).returncode == 0
+
+
 def test_run_serves_schedules_and_sends_and_stops_when_asked(tmp_path: Path) -> None:
     port = _unasked_port()
     # What a real relay wants must not be asked of the postbox that stands in for it.
