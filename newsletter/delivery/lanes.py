@@ -203,20 +203,25 @@ class Lane:
         ahead: Written | None = None
         try:
             while (one := ahead or await self._next()) is not None and not self._office.stopped():
-                ahead = self._following()
-                if self._lanes.health.proven:
-                    await self._carry(one, ahead)
-                else:
-                    async with self._lanes.probing:
-                        await self._carry(one, ahead)
-                if ahead and self._away_until > time.monotonic():
-                    # What failed for one letter is not tried with the next: it goes back as that one did.
-                    self._back(ahead.errand)
-                    ahead = None
+                ahead = await self._attempt(one, self._following())
         finally:
             self._office.returned(list(self._carried), None)
             if self._connection is not None:
                 await self._connection.close()
+
+    async def _attempt(self, one: Written, ahead: Written | None) -> Written | None:
+        """Carry a letter, with others at the same time only while the relay is well. Returns the one ahead, if it may
+        follow: what failed for one letter is not tried with the next, which goes back as that one did.
+        """
+        if self._lanes.health.proven:
+            await self._carry(one, ahead)
+        else:
+            async with self._lanes.probing:
+                await self._carry(one, ahead)
+        if ahead and self._away_until > time.monotonic():
+            self._back(ahead.errand)
+            return None
+        return ahead
 
     async def _next(self) -> Written | None:
         """The next letter, written; None when there will be no more."""
