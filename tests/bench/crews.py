@@ -1,4 +1,4 @@
-"""Senders to be killed: `worldbrief work` in processes of its own, alone or as a whole tree under its supervisor.
+"""Senders to be killed: processes of `newsletter.cli.sender`, alone or as a whole tree under `worldbrief work`.
 
 `python -m tests.bench.crews` is a nursery. It has read all of the program and forks a sender for every line of its
 standard input (`2/5`: the second of five), whose process number it says: in a moment, where a start takes seconds.
@@ -150,17 +150,16 @@ def _lives(pid: int) -> bool:
 
 def nurse() -> None:
     """Fork a sender for every line, until there are no more."""
-    from newsletter import cli
+    from newsletter.cli import sender
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            sys.argv = ["worldbrief", "work", "--part", line.strip()]
             # A fork must not read its parent's orders.
             os.close(0)
-            cli.main()
+            sys.exit(sender.main(["--part", line.strip()]))
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
 
