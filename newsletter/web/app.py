@@ -119,7 +119,7 @@ def _sorry(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(NotSignedIn)
     def to_the_link(_request: Request, _error: Exception) -> Response:
-        return RedirectResponse("/my/", 303)
+        return RedirectResponse(wishes.current().to("/my/"), 303)
 
     @app.exception_handler(NewsletterError)
     @app.exception_handler(SubscribersError)
