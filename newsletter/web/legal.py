@@ -123,14 +123,15 @@ def _shown(
 
 def _text(pages: Pages, kind: notices.NoticeKind, code: str, version: int, since: date | None) -> str:
     config, spoken = pages.config, languages.language(code)
-    host = config.relay.host
+    controller, host = config.privacy.controller or config.site.publisher, config.relay.host
     return pages.environment.get_template(f"legal_{kind}.html").render(
         spoken=spoken,
         version=version,
         since=spoken.date(since) if since else "",
         privacy=config.privacy,
-        controller=_apart(config.privacy.controller or config.site.publisher),
-        address=_apart(config.site.postal_address),
+        controller=_apart(controller),
+        # A postal address often begins with the name, which stands before it already.
+        address=_apart(config.site.postal_address.removeprefix(f"{controller}, ")),
         contact=config.site.contact_address,
         relay=config.privacy.relay_operator or ("" if host in LOOPBACK else host),
         counting=_counting(config),

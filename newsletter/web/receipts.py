@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from markupsafe import Markup
+
 import subscribers
 from newsletter.config import Config
 from newsletter.delivery.witness import Witness
@@ -28,7 +30,24 @@ def as_json(made: dict[str, Any]) -> str:
 
 def as_html(pages: Pages, made: dict[str, Any]) -> str:
     """The same as one page that needs no other file."""
-    return pages.environment.get_template("receipt.html").render(receipt=made, css=pages.style.decode())
+    base_url = pages.config.site.base_url.rstrip("/")
+    documents = {
+        notice["dpv:hasIdentifier"][0]: _document(notice["dct:description"][0], base_url)
+        for record in made["dpv:hasRecordOfActivity"]
+        for notice in record["dpv:hasNotice"]
+        if notice["@type"] == ["dpv:PrivacyNotice"]
+    }
+    return pages.environment.get_template("receipt.html").render(
+        receipt=made, css=pages.style.decode(), documents=documents
+    )
+
+
+def _document(text: str, base_url: str) -> Markup:
+    """A legal document as it stands within a receipt: its headings under the receipt's, its links whole."""
+    for heading, under in (("h2", "h5"), ("h1", "h4")):
+        text = text.replace(f"<{heading}>", f"<{under}>").replace(f"</{heading}>", f"</{under}>")
+    # Our own template's text, in which every value was escaped.
+    return Markup(text.replace('href="/', f'href="{base_url}/'))  # noqa: S704
 
 
 def _office(config: Config, witness: Witness) -> Office:
