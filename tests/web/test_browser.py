@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +9,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.testclient import TestClient
 
@@ -20,7 +18,7 @@ from newsletter.editions.workflow import State
 from newsletter.web.app import application
 from tests.builders import SITE
 from tests.conftest import missing
-from tests.web.house import ON_SQLITE, PASSWORD, READER, Clock, House, make_pages
+from tests.web.house import ON_SQLITE, PASSWORD, READER, Clock, House, make_pages, serving
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -51,16 +49,8 @@ def served(database: Database, tmp_path: Path, clock: Clock) -> Iterator[tuple[H
     pages = make_pages(database, tmp_path / "home", clock)
     shutil.copy(ROOT / "newsletter/samples/media/deep-sea.jpg", pages.media / "suva-assembly.jpg")
     house = House(pages=pages, client=TestClient(application(pages), base_url=SITE), clock=clock)
-    server = uvicorn.Server(uvicorn.Config(application(pages), port=0, log_level="error", ws="none", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield house, f"http://127.0.0.1:{port}"
-    pages.joinings.drain()
-    server.should_exit = True
-    thread.join(timeout=10)
+    with serving(pages) as base:
+        yield house, base
 
 
 @pytest.fixture
