@@ -5,7 +5,7 @@ import logging
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -146,7 +146,7 @@ class Pages:
         one.globals.update(
             site=self.config.site, newsletters=self.config.newsletters, style=self.style_name, script=self.script_name
         )
-        one.filters.update(local=_local)
+        one.filters.update(local=_local, day=date.fromisoformat)
         languages.install(one)
         return one
 

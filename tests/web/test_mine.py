@@ -17,6 +17,7 @@ import subscribers
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import EDITION, Opening
 from newsletter.delivery.witness import Witness
+from newsletter.web import legal
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from newsletter.web.visit import COOKIE
@@ -418,7 +419,9 @@ def test_an_address_changes_only_when_the_new_mailbox_says_so(house: House) -> N
     assert READER not in page
     assert NEW not in page
     house.client.cookies.clear()
-    assert "<h1>Address changed</h1>" in house.client.post(f"/my/address/{asked.token}", headers=OURS).text
+    done = house.client.post(f"/my/address/{asked.token}", headers=OURS).text
+    assert "<h1>Address changed</h1>" in done
+    assert "<title>Address changed: World Brief</title>" in done
     assert [one.address for one in house.recipients().values()] == [NEW]
     told = newest(house, "moved")
     assert told.address == READER
@@ -599,7 +602,7 @@ def test_the_page_of_everything_shows_it_readably(house: House) -> None:
     _delivered(house, MONDAY)
     sign_in(house)
     page = house.client.get("/my/data").text
-    for said in (READER, "World Brief: agreed to", "Monday, November 23, 2026", "about to be sent", "What it said"):
+    for said in (READER, "<bdi>World Brief</bdi> · Monday, November 23, 2026", "about to be sent", "What it said"):
         assert said in page
     assert "form_token" in page
     assert "<script" not in page
@@ -626,8 +629,21 @@ def test_a_receipt_is_handed_over_for_machines_and_for_print(house: House) -> No
     assert subscribers.check_receipt(json.loads(made.text), verifier) == 2
     page = post(house, "/my/receipt", form="html")
     assert "Consent receipt" in page.text
+    assert "Agreed to</dt><dd>2026-11-23 10:00:00 UTC</dd>" in page.text
     assert READER not in page.text
     assert post(house, "/my/receipt", form="pdf").status_code == 422
+
+
+@ON_SQLITE
+def test_a_receipt_shows_the_policy_as_it_was_read_and_its_links_lead_somewhere(house: House) -> None:
+    legal.publish(house.pages)
+    house.subscribe()
+    sign_in(house)
+    page = post(house, "/my/receipt", form="html").text
+    assert "<h4>Privacy Policy</h4>" in page
+    assert "<h5>Who is responsible</h5>" in page
+    assert f'<a href="{SITE}/cookies">Cookie Statement</a>' in page
+    assert "&lt;p&gt;" not in page
 
 
 def test_who_has_herself_erased_is_gone_and_the_ledger_still_verifies(house: House) -> None:
