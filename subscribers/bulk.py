@@ -16,6 +16,8 @@ COPY_FROM: Final = 20
 # Rows of one INSERT on SQLite, which opens a savepoint for each statement that fires a trigger.
 TOGETHER: Final = 50
 CACHE_KILOBYTES: Final = 32_000
+# So much may wait in SQLite's write-ahead log, 64 MB of it: what a batch writes, the next ones write again.
+LOG_PAGES: Final = 16_000
 
 
 def insert(session: Session, table: Table, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
@@ -40,6 +42,7 @@ def make_room(session: Session) -> None:
     connection = session.connection()
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
+        connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
 
 
 def among(session: Session, statement: str, values: Collection[bytes], *before: object) -> Sequence[Row[Any]]:

@@ -173,6 +173,6 @@ def _keep(session: Session, keys: Keys, drafted: Drafted, job: ImportJob) -> tup
     changes = [
         Turn(one, fate, known.holdings.get(one.fingerprint))
         for one, fate in fates
-        if fate not in {Fate.UNCHANGED, Fate.SUPPRESSED}
+        if fate is not Fate.UNCHANGED and fate is not Fate.SUPPRESSED
     ]
     return counted((fate for _, fate in fates), len(drafted.refused)), arrivals.write(session, keys, changes, job)

@@ -160,27 +160,22 @@ def _plain(rows: Iterable[CsvRow | RawRows]) -> list[tuple[Any, ...]]:
 
 def _flat(one: Draft) -> tuple[Any, ...]:
     left_at = None if one.left_at is None else to_ms(one.left_at)
-    given_at, *words = one.proof or (None, "", "", "")
-    seals = one.seals
-    sealed = (
-        (*seals[:2], *seals.evidence, seals.proved, *seals.key[1:]) if seals else (b"", b"", b"", b"", False, 0, b"")
-    )
-    proof = (None if given_at is None else to_ms(given_at), *words)
+    proof = one.proof and (to_ms(one.proof.given_at), *one.proof[1:])
+    seals = one.seals and (*one.seals[:2], tuple(one.seals.evidence), one.seals.proved, tuple(one.seals.key))
     # An address that is sealed is not needed again.
-    return (one.row, one.fingerprint, "" if one.seals else one.address, str(one.standing), left_at, *proof, *sealed)
+    return one.row, one.fingerprint, "" if seals else one.address, str(one.standing), left_at, proof, seals
 
 
 def _draft(flat: tuple[Any, ...]) -> Draft:
-    row, mark, address, standing, left, given, source, wording, method, subject, sealed, *made = flat
-    return Draft(
-        row,
-        mark,
-        address,
-        _STANDINGS[standing],
-        None if left is None else from_ms(left),
-        None if given is None else Proof(from_ms(given), source, wording, method),
-        Seals(subject, sealed, Packed(*made[:2]), made[2], WrappedKey(subject, *made[3:])) if subject else None,
-    )
+    row, mark, address, standing, left_at, proof, seals = flat
+    if proof:
+        given_at, source, wording, method = proof
+        proof = Proof(from_ms(given_at), source, wording, method)
+    if seals:
+        subject, sealed, evidence, proved, key = seals
+        seals = Seals(subject, sealed, Packed(*evidence), proved, WrappedKey(*key))
+    left_at = None if left_at is None else from_ms(left_at)
+    return Draft(row, mark, address, _STANDINGS[standing], left_at, proof, seals)
 
 
 def _drafted(answer: tuple[list[tuple[Any, ...]], list[tuple[int, str]]]) -> Drafted:
