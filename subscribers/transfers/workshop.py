@@ -25,8 +25,6 @@ from subscribers.transfers.loaders import Plan, Standing
 
 # Below this a helper takes longer to start than it saves.
 HELP_FROM_ROWS: Final = 10_000
-# What a pipe holds, where the system lets it: a batch at once, so that nobody waits for the other to read.
-PIPE_BYTES: Final = 1 << 20
 LENGTH_BYTES: Final = 8
 _STANDINGS: Final = {str(one): one for one in Standing}
 _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from subscribers.transfers.workshop import serve; serve()"
@@ -45,16 +43,16 @@ class Drafting:
         self._sealing = 2 * changed >= of
 
     def __iter__(self) -> Iterator[Drafted]:
-        done, rows = 0, next(self._batches, None)
+        done, rows, asked = 0, next(self._batches, None), False
         while rows is not None:
-            made = self._receive() or self._here(rows)
-            if done < HELP_FROM_ROWS <= done + made.rows and self._can_help():
-                self._start()
-            done += made.rows
+            made = (self._receive() if asked else None) or self._here(rows)
             rows = next(self._batches, None)
             # Only now, when the helper waits: both writing at once would wait for each other for ever.
-            if rows is not None:
-                self._send(marshal.dumps((_plain(rows), self._sealing)))
+            asked = rows is not None and self._ask(rows)
+            # It is asked for the first time when it has had the time of a batch to start.
+            if done < HELP_FROM_ROWS <= done + made.rows and rows is not None and self._can_help():
+                self._start()
+            done += made.rows
             yield made
 
     def close(self) -> None:
@@ -77,16 +75,23 @@ class Drafting:
         return self._keys.chance is secrets.token_bytes and (os.cpu_count() or 1) > 1
 
     def _start(self) -> None:
-        # A session of its own: a Ctrl-C is for this process, which then closes the other's door.
-        self._helper = subprocess.Popen(  # noqa: S603 -- our own program in our own interpreter
-            [sys.executable, "-c", _PROGRAM, *sys.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            pipesize=PIPE_BYTES,
-        )
+        # Where there is no room for another process, this one does it all.
+        with suppress(OSError):
+            # A session of its own: a Ctrl-C is for this process, which then closes the other's door.
+            self._helper = subprocess.Popen(  # noqa: S603 -- our own program in our own interpreter
+                [sys.executable, "-c", _PROGRAM, *sys.path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         self._send(pickle.dumps((self._keys.without_ring(), self._plan, self._job)))
+
+    def _ask(self, rows: Sequence[CsvRow | RawRows]) -> bool:
+        """Have the helper draft a batch, where there is one."""
+        if self._helper:
+            self._send(marshal.dumps((_plain(rows), self._sealing)))
+        return self._helper is not None
 
     def _send(self, data: bytes) -> None:
         if self._helper and self._helper.stdin:
