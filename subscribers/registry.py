@@ -293,11 +293,11 @@ def add_subscriptions(
     at = to_ms(now)
     # Ids that begin alike stand side by side in the index: beside each other they cost a fraction of the writing. What
     # is left of chance tells them apart; that nobody can make one up is the work of the token's signature.
-    common = keys.chance(COMMON_BYTES)
-    public_ids = [common + keys.chance(ID_BYTES - COMMON_BYTES) for _ in wanted]
+    common, own = keys.chance(COMMON_BYTES), ID_BYTES - COMMON_BYTES
+    chance = keys.chance(own * len(wanted))
     rows = [
-        (one.subscriber_id, newsletter, public_id, str(one.state), one.ended_reason or None, one.authorised_by, at)
-        for one, public_id in zip(wanted, public_ids, strict=True)
+        (person, newsletter, common + chance[n * own : (n + 1) * own], str(state), ended_reason, authorised_by, at)
+        for n, (person, state, authorised_by, ended_reason) in enumerate(wanted)
     ]
     columns = ("subscriber_id", "newsletter", "public_id", "state", "ended_reason", "authorised_by", "changed_at")
     bulk.insert(session, SUBSCRIPTIONS, columns, rows)
