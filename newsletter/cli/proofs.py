@@ -8,11 +8,12 @@ import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 import subscribers
+from newsletter import languages
 from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.cli.people import AddressArgument, consent
@@ -42,12 +43,11 @@ def receipt(
     as_format: Annotated[Format, typer.Option("--format", help="For machines, a screen or print.")] = Format.JSONLD,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; only you can read it.")] = None,
 ) -> None:
-    """Certify what the ledger holds on one address (ISO/IEC TS 27560), with its proof."""
+    """Certify what the ledger holds on one address (ISO/IEC TS 27560), with its proof; a page in its own language."""
     if as_format is Format.PDF and out is None:
         raise typer.BadParameter("a PDF needs --out FILE")
     with house.opened() as one:
-        pages = _pages(one)
-        content = _written(pages, receipts.make(pages, Address.parse(address)), as_format)
+        content = _written(_pages(one), Address.parse(address), as_format)
     if out is None:
         sys.stdout.write(content.decode())
         return
@@ -110,10 +110,13 @@ def _pages(one: House) -> Pages:
     return Pages(config=one.config, database=one.database, vault=one.vault, clock=house.clock)
 
 
-def _written(pages: Pages, made: dict[str, Any], wanted: Format) -> bytes:
+def _written(pages: Pages, address: Address, wanted: Format) -> bytes:
+    made = receipts.make(pages, address)
     if wanted is Format.JSONLD:
         return receipts.as_json(made).encode()
-    page = receipts.as_html(pages, made).encode()
+    with pages.database.snapshot() as session:
+        own = subscribers.language_of(session, pages.keys, address)
+    page = receipts.as_html(pages, made, languages.language(languages.nearest(own) or languages.CODES[0])).encode()
     return page if wanted is Format.HTML else _printed(page)
 
 

@@ -64,6 +64,19 @@ def test_a_receipt_can_be_read_and_printed(run: Run, home: Path, tmp_path: Path)
     assert file.read_bytes().startswith(b"%PDF-")
 
 
+def test_a_receipt_to_read_is_in_the_language_of_its_reader(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text(HEADER + ROW, "utf-8")
+    monkeypatch.setenv("WORLD_BRIEF_NEWSLETTERS__WORLD_BRIEF__LANGUAGE", "ja")
+    assert run("subscriber", "import", file).code == 0
+    page = run("consent", "receipt", "ana@inbox.test", "--format", "html").out
+    assert '<html lang="ja" dir="ltr">' in page
+    assert "同意の控え" in page
+    assert "Consent" not in page.split("checkpoint")[0]
+
+
 def test_without_a_browser_the_way_out_is_said(
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
