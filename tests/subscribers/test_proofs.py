@@ -360,9 +360,7 @@ def found(within: Any, path: tuple[str, ...]) -> list[list[Any]]:
 
 
 @pytest.mark.parametrize("how", ["form", "import", "import without evidence"])
-def test_c8_every_mandatory_field_of_iso_27560_is_in_every_record(
-    database: Database, now: datetime, how: str
-) -> None:
+def test_c8_every_mandatory_field_of_iso_27560_is_in_every_record(database: Database, now: datetime, how: str) -> None:
     if how == "form":
         subscribe(database, now)
     else:

@@ -643,7 +643,13 @@ def test_a_receipt_to_print_speaks_its_readers_language(house: House, code: str)
     page, spoken = post(house, "/my/receipt", form="html").text, language(code)
     assert page.startswith(f'<!doctype html>\n<html lang="{code}" dir="{spoken.direction}">')
     told = [said for said in (*receipts.WORDS.values(), *receipts.SENTENCES) if spoken.say(said) in page]
-    for said in ("Consent requested", "Consent given", "Shown: the wording of the form", receipt.PURPOSE, receipt.UNTIL):
+    for said in (
+        "Consent requested",
+        "Consent given",
+        "Shown: the wording of the form",
+        receipt.PURPOSE,
+        receipt.UNTIL,
+    ):
         assert said in told
         assert said not in page or code == "en"
     # Only the reader's own page is translated: what machines read says the same to everybody.
