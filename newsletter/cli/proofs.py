@@ -19,7 +19,7 @@ from newsletter.cli.house import House, JSONOption
 from newsletter.cli.people import AddressArgument, consent
 from newsletter.config import Newsletter
 from newsletter.errors import NewsletterError
-from newsletter.web import consents, joining, receipts
+from newsletter.web import consents, forms, receipts
 from newsletter.web.pages import Pages
 from subscribers import Address, ReceiptRefused, Verifier, Weakness, lint
 
@@ -77,11 +77,13 @@ def lint_wordings(*, as_json: JSONOption = False) -> None:
     """Say what is weak in the wordings and forms people are shown; leaves with 1 only when a control is pre-ticked."""
     with house.opened() as one:
         pages = _pages(one)
-        found = [(paper.key, each) for paper in one.config.newsletters.values() for each in _weak(one, pages, paper)]
+        found = [(paper.key, each) for paper in one.config.newsletters.values() for each in _weak(one, paper)]
+        found += [(f"{form.page}.html", each) for form in forms.all_forms(pages) for each in _loose(one, form)]
         with one.database.snapshot() as session:
             kept = subscribers.notices.forms(session)
         found += [(f"form {form.digest[:16]}", each) for form in kept for each in lint.form(form.text)]
-    for where, each in found:
+    # What is weak in every language is weak once.
+    for where, each in dict.fromkeys(found):
         if as_json:
             house.answer({"where": where, **house.plain(each)})
         else:
@@ -91,19 +93,17 @@ def lint_wordings(*, as_json: JSONOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _weak(one: House, pages: Pages, paper: Newsletter) -> list[Weakness]:
+def _weak(one: House, paper: Newsletter) -> list[Weakness]:
+    publisher = one.config.site.publisher
+    asked = consents.deployed(paper, publisher).values()
+    shown = [lint.Shown(wording=each.text, language=each.language, controller=publisher) for each in asked]
+    return [weak for each in shown for weak in lint.inspect(each)]
+
+
+def _loose(one: House, form: forms.Form) -> list[Weakness]:
+    """What is weak in a form; where somebody unknown signs up, policy and terms are to be one link away."""
     site = one.config.site
-    found: list[Weakness] = []
-    for asked in consents.deployed(paper, site.publisher).values():
-        shown = lint.Shown(
-            wording=asked.text,
-            language=asked.language,
-            controller=site.publisher,
-            form=joining.snapshot(pages, paper, asked),
-            links=(site.privacy_url, site.terms_url),
-        )
-        found += lint.inspect(shown)
-    return found
+    return lint.form(form.html, (site.privacy_url, site.terms_url) if form.page in forms.SIGN_UP[:1] else ())
 
 
 def _pages(one: House) -> Pages:

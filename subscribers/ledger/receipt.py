@@ -255,7 +255,7 @@ def _proof(one: Certified) -> dict[str, Any]:
 
 def _shown(matter: Matter, events: Iterable[Certified]) -> list[tuple[str, Shown]]:
     named = dict.fromkeys((one.told.get(name), kind) for one in events for name, kind in SHOWN.items())
-    return [(kind, matter.texts[digest]) for digest, kind in named if digest in matter.texts]
+    return [(kind, matter.texts[digest]) for digest, kind in named if digest and digest in matter.texts]
 
 
 def _text(matter: Matter, kind: str, one: Shown) -> dict[str, Any]:

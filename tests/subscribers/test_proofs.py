@@ -66,31 +66,6 @@ def certificate(database: Database, now: datetime, address: Address = ANNA) -> d
         return subscribers.certify(session, KEYS, OFFICE, address, now)
 
 
-def test_c1_every_byte_of_every_event_counts(ledger: Database, now: datetime) -> None:
-    checkpoint(ledger, now)
-    with ledger.snapshot() as session:
-        one = next(event for event in stored(session) if event.seq == 4)
-    assert one.sealed
-    unguard(ledger)
-    columns: dict[str, tuple[str, bytes]] = {
-        "header": ("consent", one.header.encode()),
-        "commitment": ("consent", one.commitment),
-        "previous": ("consent", one.previous),
-        "entry": ("consent", one.entry),
-        "sealed": ("consent_payload", one.sealed),
-    }
-    for column, (table, value) in columns.items():
-        for place in range(0, len(value), max(1, len(value) // 16)):
-            changed: Any = value[:place] + bytes([value[place] ^ 1]) + value[place + 1 :]
-            changed = changed.decode() if column == "header" else changed
-            run(ledger, f"UPDATE {table} SET {column} = :value WHERE seq = 4", value=changed)
-            found = checked(ledger)
-            assert any(broken.seq == 4 for broken in found.broken), (column, place)
-        original: Any = value.decode() if column == "header" else value
-        run(ledger, f"UPDATE {table} SET {column} = :value WHERE seq = 4", value=original)
-    assert checked(ledger).ok
-
-
 @pytest.mark.parametrize(
     ("seq", "change"),
     [
