@@ -31,12 +31,12 @@ class Form:
     html: str = field(repr=False)
 
 
-def sign_up(pages: Pages, paper: Newsletter, consent: Consent, page: str = SIGN_UP[0]) -> str:
+def signup_form(pages: Pages, paper: Newsletter, consent: Consent, page: str = SIGN_UP[0]) -> str:
     """The form as it was shown, with nobody's entries: what proves that nothing in it was ticked beforehand."""
     return pages.text(page, newsletter=paper, consent=consent, problem="", address="", form=page, stamp="")
 
 
-def subscribe(pages: Pages, paper: Newsletter, consent: Consent) -> str:
+def subscribe_form(pages: Pages, paper: Newsletter, consent: Consent) -> str:
     """The same of the form by which a known reader asks for another newsletter."""
     return pages.text("my_subscribe", newsletter=paper, consent=consent, form_token="")
 
@@ -45,8 +45,8 @@ def all_forms(pages: Pages) -> Iterator[Form]:
     """Every form of every newsletter in which somebody can agree to something."""
     for paper in pages.config.newsletters.values():
         for one in consents.deployed(paper, pages.config.site.publisher).values():
-            shown = {page: sign_up(pages, paper, one, page) for page in SIGN_UP}
-            shown["my_subscribe"] = subscribe(pages, paper, one)
+            shown = {page: signup_form(pages, paper, one, page) for page in SIGN_UP}
+            shown["my_subscribe"] = subscribe_form(pages, paper, one)
             for page, html in shown.items():
                 yield Form(page=page, newsletter=paper.key, language=one.language, html=html)
         # The words of counting are a template's own; only whether its box is empty is looked at.

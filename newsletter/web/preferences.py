@@ -210,7 +210,7 @@ def _subscribe(pages: Pages, visitor: Visitor, newsletter: str, wish: Wish) -> N
     consent = consents.deployed(paper, pages.config.site.publisher).get(wish.digest)
     if consent is None:
         raise Unclear(CHANGED)
-    form = forms.subscribe(pages, paper, consent)
+    form = forms.subscribe_form(pages, paper, consent)
     consented = Consented(newsletter=newsletter, wording=consent.text, form=form, language=consent.language)
     method = "subscribe button on the preferences page, opened by a link mailed to the address"
     evidence = Evidence(method=method, source="form", network=wish.network)
