@@ -21,7 +21,7 @@ from subscribers.access import (
 from subscribers.addresses import Address
 from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, opens, recipients
 from subscribers.audit import Verdict, verify
-from subscribers.certificates import Office, certify
+from subscribers.certificates import Office, certify, language_of
 from subscribers.choices import Choice, Consented, choices, exported, set_language, set_rhythm, subscribe
 from subscribers.departures import Departure, noted
 from subscribers.dossier import Dossier, LinkView, SignupView, VisitView, show
@@ -268,6 +268,7 @@ __all__ = [
     "import_csv",
     "imports_made",
     "is_tracked",
+    "language_of",
     "ledger_triggers",
     "lint",
     "lock",

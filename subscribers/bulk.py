@@ -3,7 +3,9 @@
 Constraints and triggers hold as for any other row; only SQLAlchemy's own work on each value is left out.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -69,6 +71,25 @@ def reserve(session: Session, table: Table, count: int) -> Sequence[int]:
     highest = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
     first = int(highest.scalar_one_or_none() or 0) + 1
     return range(first, first + count)
+
+
+@contextmanager
+def verbatim(session: Session) -> Iterator[None]:
+    """Read damaged text, too, each byte that is no UTF-8 as a surrogate: SQLite's driver would refuse the whole row.
+
+    PostgreSQL keeps no such text.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    usual = driver.text_factory
+    driver.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    try:
+        yield
+    finally:
+        driver.text_factory = usual
 
 
 def _copy(connection: Connection, statement: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -177,6 +177,10 @@ class Keys:
         """Leave nothing of shredded keys in the keyring's files."""
         self._ring().scrub()
 
+    def has_at_hand(self, subject: bytes) -> bool:
+        """Whether `fetch` found this subject's key."""
+        return subject in self._at_hand
+
     def forget(self) -> None:
         """Ask the keyring anew for every key."""
         self._at_hand.clear()

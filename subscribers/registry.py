@@ -3,7 +3,7 @@
 It decides nothing: opt_in, opt_out and imports do, and append to the consent ledger before they call here.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -32,7 +32,7 @@ from subscribers import bulk
 from subscribers.addresses import Address
 from subscribers.instants import from_ms, to_ms, to_text
 from subscribers.keys import Keys, Sealed
-from subscribers.ledger import consent, triggers
+from subscribers.ledger import triggers
 from subscribers.states import EndReason, Place, Rhythm, State
 from subscribers.tokens import ID_BYTES
 
@@ -235,13 +235,6 @@ def running(session: Session, newsletter: str, limit: int) -> list[Subscription]
     return [
         _subscription(row) for row in session.connection().execute(wanted.order_by(SUBSCRIPTIONS.c.id).limit(limit))
     ]
-
-
-def all_subscriptions(session: Session) -> Iterator[Subscription]:
-    """Every subscription there is, streamed."""
-    with session.connection().execute(_joined().execution_options(yield_per=consent.STREAM_ROWS)) as found:
-        for row in found:
-            yield _subscription(row)
 
 
 def fingerprints_of(session: Session, subject: bytes) -> set[bytes]:

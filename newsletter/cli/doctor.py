@@ -22,7 +22,9 @@ from newsletter.rendering.preflight.content import target_fault
 from newsletter.rendering.template import TEMPLATES
 from newsletter.safekeeping import arming
 from newsletter.scheduling import timetable
+from newsletter.web import forms
 from newsletter.web.door import Door
+from newsletter.web.pages import Pages
 
 FREE_BYTES: Final = 500_000_000
 
@@ -88,6 +90,11 @@ def _templates(one: House) -> Iterator[Found]:
         yield Found(part="template", state="ok", detail=f"{paper.key}: {paper.template} compiles")
 
 
+def _forms(one: House) -> Iterator[Found]:
+    count = forms.require_untouched(Pages(config=one.config, database=one.database, vault=one.vault, clock=house.clock))
+    yield Found(part="forms", state="ok", detail=f"{count} forms that ask for consent, nothing ticked beforehand")
+
+
 def _timetable(one: House) -> Iterator[Found]:
     for paper in one.config.newsletters.values():
         slots = timetable.next_slot(paper, house.clock())
@@ -139,4 +146,4 @@ def _privacy(one: House) -> Iterator[Found]:
     yield Found(part="privacy", state="warn" if late else "ok", detail=said)
 
 
-CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _privacy, _signups, _relay)
+CHECKS: Final = (_home, _database, _site, _templates, _forms, _timetable, _people, _privacy, _signups, _relay)

@@ -28,7 +28,7 @@ from newsletter.desk import accounts
 from newsletter.desk.accounts import Role
 from newsletter.postbox import Arrived, Postbox, running
 from newsletter.scheduling import scheduler
-from newsletter.web.app import serve
+from newsletter.web import app
 
 db = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
 account = typer.Typer(help="Desk accounts.", no_args_is_help=True, rich_markup_mode=None)
@@ -75,6 +75,7 @@ def run(
     stop = threading.Event()
     # The server raises the signal that stopped it once more, so somebody must be there to take it.
     with house.opened(settings) as one, _postbox(one.config, environ, wanted=postbox), stopping(stop):
+        pages = app.opened(one.database, one.config, one.vault, house.clock)
         sender = _Sender(environ)
         clockwork = threading.Thread(
             target=scheduler.run, args=(one.database, one.config, one.vault, house.clock, stop), daemon=True
@@ -83,7 +84,7 @@ def run(
         clockwork.start()
         house.say(f"World Brief on http://{one.config.web.host}:{one.config.web.port}/ (desk: /desk/), Ctrl-C to stop")
         try:
-            serve(one.database, one.config, one.vault, house.clock)
+            app.serve(pages)
         finally:
             stop.set()
             sender.stop()
@@ -93,7 +94,7 @@ def run(
 def web() -> None:
     """Serve the public pages and the desk alone."""
     with house.opened() as one, stopping(threading.Event()):
-        serve(one.database, one.config, one.vault, house.clock)
+        app.serve(app.opened(one.database, one.config, one.vault, house.clock))
 
 
 def work() -> None:

@@ -4,6 +4,7 @@ Only here does a reader's address meet an edition. The same stencil and recipien
 what makes a repeated delivery recognisable.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,9 +28,9 @@ _SPECIMEN: Final = {
     "reading": "d" * 60,
     "code": "ABCD2345",
     "asked": "2026-11-23 05:30",
-    "network": "2001:db8:85a3::/48",
+    "network": "ip6=2001:db8:85a3::x",
 }
-_MARK: Final = re.compile(r"[A-Za-z0-9:./-]+(?: [A-Za-z0-9:./-]+)?")
+_MARK: Final = re.compile(r"[A-Za-z0-9:./=-]+(?: [A-Za-z0-9:./-]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +143,24 @@ def _form(proof: Proof, date: datetime, checkpoint: str) -> Form:
 def _marks(asked: Asked | None) -> dict[str, str]:
     if asked is None:
         return {}
-    marks = {"code": asked.code, "asked": f"{asked.at:%Y-%m-%d %H:%M}", "network": asked.network or "unknown"}
+    marks = {"code": asked.code, "asked": f"{asked.at:%Y-%m-%d %H:%M}", "network": _redacted(asked.network)}
     for name, value in marks.items():
         if not _MARK.fullmatch(value):
             raise MessageError(name, "holds what no such mark is made of")
     return marks
+
+
+def _redacted(network: str) -> str:
+    """Where a form was posted from, as Form-Sub tells it: an `x` for the part of the address that is not told."""
+    try:
+        told = ipaddress.ip_network(network)
+    except ValueError:
+        return "ip=none"
+    if told.version == 4:
+        octets = str(told.network_address).split(".")[: told.prefixlen // 8]
+        return f"ip4={'.'.join([*octets, *'xxxx'][:4])}"
+    groups = told.network_address.exploded.split(":")[: told.prefixlen // 16]
+    return f"ip6={':'.join(f'{int(one, 16):x}' for one in groups)}{'::x' * (len(groups) < 8)}"
 
 
 def _boundary(proof: Proof) -> str:
@@ -207,11 +221,11 @@ def _letter_headers(proof: Proof, values: Mapping[str, str]) -> list[Header]:
     ]
     if blank(proof.nonce, "code") not in proof.text:
         return headers
-    # It asks for confirmation: receivers can tell what a form caused (draft-levine-mailbomb-header), and a mail
-    # program's own button cancels the request.
+    # It asks for confirmation: receivers can tell what a form caused (draft-levine-mailbomb-header-02 section 3, whose
+    # grammar has white space on both sides of a semicolon), and a mail program's own button cancels the request.
     return [
         *headers,
-        mime.plain("Form-Sub", f"v=1; ip={values['network']}"),
+        mime.plain("Form-Sub", f"v=1 ; {values['network']}"),
         mime.plain("List-Unsubscribe", _link(f"{proof.site}/refuse/{values['token']}")),
         mime.plain("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     ]

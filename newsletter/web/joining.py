@@ -15,7 +15,7 @@ from newsletter.config import Newsletter
 from newsletter.delivery import correspondence, signups
 from newsletter.errors import Overloaded
 from newsletter.languages import mark
-from newsletter.web import consents, legal, proof_of_work, stamps
+from newsletter.web import consents, forms, legal, proof_of_work, stamps
 from newsletter.web.consents import Consent
 from newsletter.web.door import Knock, Verdict, networks
 from newsletter.web.pages import HEADERS, POLICY, PRIVATE, SCRIPTED, Pages
@@ -23,8 +23,6 @@ from subscribers import Address, Evidence, InvalidAddress, InvalidToken, Typed
 
 TOKEN_PAGE: Final = HEADERS | PRIVATE
 FORM_PAGE: Final = SCRIPTED | {"Cache-Control": "no-store"}
-# The pages a form stands on: our own, and the one that other sites show in a frame.
-FORMS: Final = ("signup", "embed")
 SOURCES: Final = {"": "api", "signup": "form", "embed": "form in a frame of another site"}
 SAID: Final = "If that address can receive {name}, a confirmation letter is on its way."
 
@@ -86,7 +84,7 @@ def _form_routes(router: APIRouter, pages: Pages) -> None:
             shown_at=stamps.read(pages.stamp_key, paper.key, posted.stamp),
             honeypot=bool(posted.weekday_tea),
         )
-        stood = form if form in FORMS else FORMS[0]
+        stood = form if form in forms.SIGN_UP else forms.SIGN_UP[0]
         entry = Entry(address=posted.address, wording=posted.wording, form=stood, knock=knock)
         return _posted(pages, paper, entry)
 
@@ -162,7 +160,7 @@ def _form(pages: Pages, paper: Newsletter, status: int = 200, problem: str = "",
         consent=_consent(pages, paper),
         problem=problem,
         address=address,
-        form=FORMS[0],
+        form=forms.SIGN_UP[0],
         stamp=_stamp(pages, paper.key),
     )
 
@@ -178,7 +176,7 @@ def _framed(pages: Pages, paper: Newsletter, origins: Sequence[str]) -> Response
         consent=_consent(pages, paper),
         problem="",
         address="",
-        form=FORMS[1],
+        form=forms.SIGN_UP[1],
         stamp=_stamp(pages, paper.key),
     )
 
@@ -253,7 +251,7 @@ def _later(pages: Pages, paper: Newsletter, consent: Consent, address: Address, 
         address=address,
         wording=consent.text,
         language=consent.language,
-        form=snapshot(pages, paper, consent, entry.form) if entry.form else "",
+        form=forms.signup_form(pages, paper, consent, entry.form) if entry.form else "",
         notice=notice,
         terms=terms,
         source=SOURCES[entry.form],
@@ -341,8 +339,3 @@ def _strings(body: bytes) -> dict[str, str]:
 
 def _told(status: int, said: str) -> Response:
     return JSONResponse({"said": said}, status_code=status, headers=HEADERS | PRIVATE)
-
-
-def snapshot(pages: Pages, paper: Newsletter, consent: Consent, form: str = FORMS[0]) -> str:
-    """The form as it was shown, with nobody's entries: what proves that nothing in it was ticked beforehand."""
-    return pages.text(form, newsletter=paper, consent=consent, problem="", address="", form=form, stamp="")

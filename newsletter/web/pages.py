@@ -140,8 +140,14 @@ class Pages:
     def environment(self) -> jinja2.Environment:
         """The pages' own templates; text is escaped, and a missing value is an error."""
         loader = jinja2.FileSystemLoader(TEMPLATES / "pages")
+        # Never reloaded: a form is shown as it was looked at when the house was opened.
         one = jinja2.Environment(
-            loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=loader,
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
         )
         one.globals.update(
             site=self.config.site, newsletters=self.config.newsletters, style=self.style_name, script=self.script_name

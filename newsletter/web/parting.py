@@ -26,7 +26,8 @@ def routes(router: APIRouter, pages: Pages) -> None:
         # A receipt is made against a checkpoint of its own, which is kept: so this is no GET.
         visit = posted(pages, request, form_token)
         made = receipts.make(pages, visit.visitor.address)
-        text = receipts.as_html(pages, made) if form == "html" else receipts.as_json(made)
+        spoken = pages.speaking(visitor=visit.visitor)
+        text = receipts.as_html(pages, made, spoken) if form == "html" else receipts.as_json(made)
         ending, kind = KINDS[form]
         name = f"consent-receipt-{pages.clock():%Y-%m-%d}.{ending}"
         named = {"Content-Disposition": f'attachment; filename="{name}"'}

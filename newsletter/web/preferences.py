@@ -14,7 +14,7 @@ import subscribers
 from newsletter import languages, readership
 from newsletter.config import Newsletter
 from newsletter.languages import mark
-from newsletter.web import consents, wishes
+from newsletter.web import consents, forms, wishes
 from newsletter.web.consents import Consent
 from newsletter.web.pages import Pages, network
 from newsletter.web.visit import CHANGED, MINE, NO_ADDRESS, Visit, mail, page_of, posted, visit_of
@@ -215,7 +215,7 @@ def _subscribe(pages: Pages, visitor: Visitor, newsletter: str, wish: Wish) -> N
     consent = consents.deployed(paper, pages.config.site.publisher).get(wish.digest)
     if consent is None:
         raise Unclear(CHANGED)
-    form = pages.text("my_subscribe", newsletter=paper, consent=consent, form_token="")
+    form = forms.subscribe_form(pages, paper, consent)
     consented = Consented(newsletter=newsletter, wording=consent.text, form=form, language=consent.language)
     method = "subscribe button on the preferences page, opened by a link mailed to the address"
     evidence = Evidence(method=method, source="form", network=wish.network)

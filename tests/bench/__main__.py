@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import compose, delivery, leaving, ledger, memory, million, people, preflight, render
+from tests.bench import compose, delivery, leaving, ledger, memory, million, people, preflight, render, verify
 from tests.bench.measure import FULL, QUICK, Machine, Neighbours, Scale, Table
 
 BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
@@ -19,6 +19,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
     "render": render.run,
     "ledger": ledger.run,
     "people": people.run,
+    "verify": verify.run,
     "million": million.run,
     "leaving": leaving.run,
     "delivery": delivery.run,

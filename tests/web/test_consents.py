@@ -55,6 +55,16 @@ def test_a_text_says_how_often_and_leaves_no_blank(style: str, code: str, days: 
     assert (one.text == other.text) is (days == ("mon", "fri"))
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_the_lint_reads_both_texts_alike_in_every_language(code: str) -> None:
+    found = {}
+    for style in STYLES:
+        one = consents.shown(make_newsletter(wording_style=style), PUBLISHER, code)
+        shown = subscribers.lint.Shown(wording=one.text, language=code, controller=PUBLISHER)
+        found[style] = [weak.rule for weak in subscribers.lint.inspect(shown)]
+    assert found == {"standard": ["bundled-purposes", "agrees-to-privacy-policy", "no-controller"], "strict": []}
+
+
 def test_an_own_wording_wins_and_stands_in_the_newsletters_language() -> None:
     paper = make_newsletter(wording="Ja, {name} von {publisher}.", language="de", wording_style="strict")
     one = consents.shown(paper, PUBLISHER, "ja")

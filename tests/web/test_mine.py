@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,11 +17,13 @@ import subscribers
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import EDITION, Opening
 from newsletter.delivery.witness import Witness
-from newsletter.web import legal
+from newsletter.languages import CODES, language
+from newsletter.web import legal, receipts
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from newsletter.web.visit import COOKIE
 from subscribers import Address
+from subscribers.ledger import receipt, vocabulary
 from subscribers.tokens import Purpose
 from tests.builders import MONDAY, SITE, make_newsletter
 from tests.web.house import ON_SQLITE, OURS, READER, Clock, House
@@ -629,7 +631,7 @@ def test_a_receipt_is_handed_over_for_machines_and_for_print(house: House) -> No
     assert subscribers.check_receipt(json.loads(made.text), verifier) == 2
     page = post(house, "/my/receipt", form="html")
     assert "Consent receipt" in page.text
-    assert "Agreed to</dt><dd>2026-11-23 10:00:00 UTC</dd>" in page.text
+    assert "Consent given</dt><dd><bdi>2026-11-23 10:00:00 UTC</bdi></dd>" in page.text
     assert READER not in page.text
     assert post(house, "/my/receipt", form="pdf").status_code == 422
 
@@ -640,10 +642,45 @@ def test_a_receipt_shows_the_policy_as_it_was_read_and_its_links_lead_somewhere(
     house.subscribe()
     sign_in(house)
     page = post(house, "/my/receipt", form="html").text
+    assert "Shown: the privacy policy" in page
     assert "<h4>Privacy Policy</h4>" in page
+    assert "Shown: the terms of use" in page
+    assert "<h4>Terms of Use</h4>" in page
     assert "<h5>Who is responsible</h5>" in page
     assert f'<a href="{SITE}/cookies">Cookie Statement</a>' in page
     assert "&lt;p&gt;" not in page
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("code", CODES)
+def test_a_receipt_to_print_speaks_its_readers_language(house: House, code: str) -> None:
+    house.subscribe()
+    with house.database.transaction() as session:
+        session.connection().execute(sa.text("UPDATE subscriber SET language = :code"), {"code": code})
+    sign_in(house)
+    page, spoken = post(house, "/my/receipt", form="html").text, language(code)
+    assert page.startswith(f'<!doctype html>\n<html lang="{code}" dir="{spoken.direction}">')
+    told = [said for said in (*receipts.WORDS.values(), *receipts.SENTENCES) if spoken.say(said) in page]
+    for said in (
+        "Consent requested",
+        "Consent given",
+        "Shown: the wording of the form",
+        receipt.PURPOSE,
+        receipt.UNTIL,
+    ):
+        assert said in told
+        assert said not in page or code == "en"
+    # Only the reader's own page is translated: what machines read says the same to everybody.
+    made = json.loads(post(house, "/my/receipt", form="json").text)
+    purpose = made["dpv:hasRecordOfActivity"][0]["dpv:hasProcess"][0]["dpv:hasPurpose"][0]
+    assert purpose["skos:prefLabel"] == [receipt.PURPOSE]
+
+
+def test_every_word_a_receipt_can_need_has_a_name_on_its_page() -> None:
+    states = set(vocabulary.STATUSES.values()) | set(receipt.SHOWN.values())
+    evidence = {f"wb:{field.name}" for field in fields(subscribers.Evidence)} | {"wb:at"}
+    assert receipts.WORDS.keys() == states | evidence
+    assert {receipt.PURPOSE, receipt.UNTIL, receipt.WAY_OUT} <= set(receipts.SENTENCES)
 
 
 def test_who_has_herself_erased_is_gone_and_the_ledger_still_verifies(house: House) -> None:
