@@ -53,6 +53,32 @@ def test_who_came_back_after_leaving_stays_through_a_reconciliation(house: Run, 
     assert (done["ended"], done["erased"]) == (0, 0)
 
 
+def test_who_left_by_an_imported_file_stays_away_after_an_older_backup_is_restored(house: Run, tmp_path: Path) -> None:
+    file = backed_up(house)
+    left = tmp_path / "left.csv"
+    rows = ("ana@inbox.test,,,,unsubscribed", "bea@inbox.test,,,,unreachable", "dora@inbox.test,,,,unsubscribed")
+    left.write_text("Email,First name,Last name,Data,Status\n" + "\n".join(rows) + "\n", "utf-8")
+    assert house("subscriber", "import", left, "--json").answers[0]["ended"] == 3
+    complained = tmp_path / "complained.csv"
+    reasons = "unsub_time,unsub_reason,clean_time\n"
+    complained.write_text(f"Email Address,LEID,EUID,{reasons}cy@inbox.test,1,2,,reported as spam,\n", "utf-8")
+    assert house("subscriber", "import", complained, "--json").answers[0]["ended"] == 1
+    assert house("restore", file).code == 0
+    for address in ADDRESSES:
+        assert "active" in house("subscriber", "show", address).out
+    [done] = house("restore", "--reconcile", "--json").answers
+    # Dora is not in the backup: that she left is all that can be kept of her.
+    assert (done["entries"], done["ended"], done["suppressed"]) == (5, 4, 1)
+    for address, reason in zip(ADDRESSES, ("withdrawn", "bounced", "complained"), strict=True):
+        assert f"ended ({reason})" in house("subscriber", "show", address).out
+    old = tmp_path / "old.csv"
+    old.write_text(HEADER + "".join(one + PROVEN for one in (*ADDRESSES, "dora@inbox.test")), "utf-8")
+    [again] = house("subscriber", "import", old, "--json").answers
+    assert (again["imported"], again["suppressed"], again["unchanged"]) == (0, 2, 2)
+    assert house("consent", "verify").code == 0
+    assert house("restore", "--reconcile", "--json").answers[0]["ended"] == 0
+
+
 def test_an_erasure_says_what_went_and_that_nothing_is_left(house: Run) -> None:
     first = house("subscriber", "erase", "ana@inbox.test", "--json")
     assert first.answers == [{"erased": True, "subscriptions": 1, "requests": 0, "never_again": False}]
