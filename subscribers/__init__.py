@@ -24,18 +24,10 @@ from subscribers.audit import Verdict, verify
 from subscribers.certificates import Office, certify
 from subscribers.choices import Choice, Consented, choices, exported, set_language, set_rhythm, subscribe
 from subscribers.departures import Departure, noted
+from subscribers.displays import Display, display, displayed
 from subscribers.dossier import Dossier, LinkView, SignupView, VisitView, show
-from subscribers.erasure import (
-    Erased,
-    Hold,
-    erase,
-    erase_fingerprint,
-    erase_left_before,
-    hold,
-    hold_of,
-    release,
-    subject_of,
-)
+from subscribers.envelopes import new_pair, require_public
+from subscribers.erasure import Erased, erase, erase_fingerprint, erase_left_before, subject_of
 from subscribers.errors import (
     BrokenChain,
     ErasureHeld,
@@ -55,9 +47,14 @@ from subscribers.errors import (
 )
 from subscribers.grants import Errand
 from subscribers.grants import prune as prune_links
+from subscribers.holds import Hold, evidence_of, hold, read_evidence, release
+from subscribers.holds import prune as prune_holds
 from subscribers.instants import months_later
 from subscribers.keyring import Keyring
 from subscribers.keys import Keys
+from subscribers.last_letters import LastLetter, last_addressee
+from subscribers.last_letters import forget as forget_last_letters
+from subscribers.last_letters import waiting as last_letters_waiting
 from subscribers.ledger import checkpoints, lint, notices
 from subscribers.ledger.consent import Recorded, lock
 from subscribers.ledger.evidence import Evidence, Kind
@@ -159,6 +156,7 @@ __all__ = [
     "Consented",
     "Counts",
     "Departure",
+    "Display",
     "Dossier",
     "Dropped",
     "EndReason",
@@ -185,6 +183,7 @@ __all__ = [
     "Keyring",
     "Keys",
     "Kind",
+    "LastLetter",
     "LinkView",
     "Move",
     "NotSubscribed",
@@ -251,23 +250,28 @@ __all__ = [
     "counted",
     "csv_lines",
     "depart_again",
+    "display",
+    "displayed",
     "drop_held",
     "end_tracking",
     "end_tracking_by_token",
     "erase",
     "erase_fingerprint",
     "erase_left_before",
+    "evidence_of",
     "expire",
     "expire_requests",
     "export",
     "exported",
+    "forget_last_letters",
     "grow",
     "held",
     "hold",
-    "hold_of",
     "import_csv",
     "imports_made",
     "is_tracked",
+    "last_addressee",
+    "last_letters_waiting",
     "ledger_triggers",
     "lint",
     "lock",
@@ -278,6 +282,7 @@ __all__ = [
     "move",
     "neutral",
     "new_key",
+    "new_pair",
     "newly_overdue",
     "noted",
     "notices",
@@ -286,7 +291,9 @@ __all__ = [
     "pause",
     "preferences",
     "prune_counts",
+    "prune_holds",
     "prune_links",
+    "read_evidence",
     "read_witnessed",
     "reading_tokens",
     "recipients",
@@ -295,6 +302,7 @@ __all__ = [
     "release",
     "release_held",
     "requester",
+    "require_public",
     "resume",
     "set_language",
     "set_rhythm",

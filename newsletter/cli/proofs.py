@@ -18,7 +18,7 @@ from newsletter.cli.house import House, JSONOption
 from newsletter.cli.people import AddressArgument, consent
 from newsletter.config import Newsletter
 from newsletter.errors import NewsletterError
-from newsletter.web import consents, joining, receipts
+from newsletter.web import consents, forms, receipts
 from newsletter.web.pages import Pages
 from subscribers import Address, ReceiptRefused, Verifier, Weakness, lint
 
@@ -94,12 +94,13 @@ def lint_wordings(*, as_json: JSONOption = False) -> None:
 def _weak(one: House, pages: Pages, paper: Newsletter) -> list[Weakness]:
     site = one.config.site
     found: list[Weakness] = []
+    standing = forms.standing(pages, paper).values()
     for asked in consents.deployed(paper, site.publisher).values():
         shown = lint.Shown(
             wording=asked.text,
             language=asked.language,
             controller=site.publisher,
-            form=joining.snapshot(pages, paper, asked),
+            form=next(each.text for each in standing if asked.digest in each.text),
             links=(site.privacy_url, site.terms_url),
         )
         found += lint.inspect(shown)

@@ -19,7 +19,7 @@ from newsletter.editions import store
 from newsletter.errors import NewsletterError
 from newsletter.languages import mark
 from newsletter.vault import Vault
-from newsletter.web import archive, desk, joining, legal, mine, public, reads, wishes
+from newsletter.web import archive, desk, forms, joining, legal, mine, public, reads, wishes
 from newsletter.web.desk import NotLoggedIn
 from newsletter.web.one_click import OneClick
 from newsletter.web.pages import FAILED, HEADERS, SORRY, Pages
@@ -153,6 +153,7 @@ def serve(database: Database, config: Config, vault: Vault, clock: Callable[[], 
     """Serve until SIGINT or SIGTERM. Paths carry tokens, so there is no access log."""
     pages = Pages(config=config, database=database, vault=vault, clock=clock)
     legal.publish(pages)
+    forms.publish(pages)
     uvicorn.run(
         application(pages),
         host=config.web.host,
