@@ -64,7 +64,7 @@ from subscribers.ledger.receipt import Issuer
 from subscribers.ledger.receipt import check as check_receipt
 from subscribers.ledger.signed_notes import Signer, Verifier, new_key
 from subscribers.ledger.triggers import ledger_triggers, standing_triggers
-from subscribers.limits import counted, take
+from subscribers.limits import LETTERS_KEPT, counted, take
 from subscribers.limits import prune as prune_counts
 from subscribers.moves import Move, ask_to_move, look_at_move, move
 from subscribers.opt_in import (
@@ -102,7 +102,7 @@ from subscribers.opt_out import (
 from subscribers.registry import Subscription, count_left_before
 from subscribers.replay import depart_again
 from subscribers.requests import Held, drop_held, held, release_held
-from subscribers.restraint import Caps, Silence, alarm
+from subscribers.restraint import BLOCKED, Caps, Silence, alarm
 from subscribers.retention import count_expired, expire_requests, sweep_keys
 from subscribers.rights import (
     Answering,
@@ -139,6 +139,8 @@ from subscribers.witnesses import read as read_witnessed
 
 __all__ = [
     "AUDIENCE_RULE",
+    "BLOCKED",
+    "LETTERS_KEPT",
     "LOADERS",
     "UNDO_DAYS",
     "Address",

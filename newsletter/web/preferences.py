@@ -14,7 +14,7 @@ import subscribers
 from newsletter import languages, readership
 from newsletter.config import Newsletter
 from newsletter.languages import mark
-from newsletter.web import consents
+from newsletter.web import consents, forms
 from newsletter.web.consents import Consent
 from newsletter.web.pages import Pages, network
 from newsletter.web.visit import CHANGED, MINE, NO_ADDRESS, Visit, mail, page_of, posted, visit_of
@@ -207,9 +207,10 @@ def _subscribe(pages: Pages, visitor: Visitor, newsletter: str, wish: Wish) -> N
     paper = pages.config.newsletters.get(newsletter)
     if paper is None:
         raise HTTPException(404)
-    consent = consents.deployed(paper, pages.config.site.publisher).get(wish.digest)
-    if consent is None:
+    seen = forms.seen(pages, paper, wish.digest, pages.clock(), form=None)
+    if seen is None:
         raise Unclear(CHANGED)
+    consent = seen.consent
     form = pages.text("my_subscribe", newsletter=paper, consent=consent, form_token="")
     consented = Consented(newsletter=newsletter, wording=consent.text, form=form, language=consent.language)
     method = "subscribe button on the preferences page, opened by a link mailed to the address"
