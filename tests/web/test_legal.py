@@ -144,5 +144,5 @@ def test_the_policy_says_what_is_counted(house: House, mode: Literal["none", "ag
     client = TestClient(application(pages), base_url=SITE)
     text = client.get("/privacy").text
     assert ("we count by link and day" in text) is (mode != "none")
-    assert ("for 90 days" in text) is (mode == "consented")
+    assert ("opened a letter, for 90 days" in text) is (mode == "consented")
     assert ("The letters carry no pixel" in client.get("/cookies").text) is (mode != "consented")
