@@ -5,7 +5,11 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +22,7 @@ import subscribers
 from newsletter.database import Database
 from newsletter.editions.workflow import State
 from newsletter.web.app import application
+from newsletter.web.pages import Pages
 from tests.builders import SITE
 from tests.conftest import missing
 from tests.web.house import ON_SQLITE, PASSWORD, READER, Clock, House, make_pages
@@ -51,13 +56,20 @@ def served(database: Database, tmp_path: Path, clock: Clock) -> Iterator[tuple[H
     pages = make_pages(database, tmp_path / "home", clock)
     shutil.copy(ROOT / "newsletter/samples/media/deep-sea.jpg", pages.media / "suva-assembly.jpg")
     house = House(pages=pages, client=TestClient(application(pages), base_url=SITE), clock=clock)
+    with serving(pages) as base:
+        yield house, base
+
+
+@contextmanager
+def serving(pages: Pages) -> Iterator[str]:
+    """The address these pages answer at meanwhile."""
     server = uvicorn.Server(uvicorn.Config(application(pages), port=0, log_level="error", ws="none", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield house, f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{port}"
     pages.joinings.drain()
     server.should_exit = True
     thread.join(timeout=10)
@@ -168,6 +180,53 @@ def test_the_form_works_without_script_and_the_code_confirms_in_the_same_window(
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Signed Up").wait_for()
     assert house.readers() == 1
+    context.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Another site: its origin, and the file it shows."""
+    folder = tmp_path / "paper"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", folder / "index.html"
+        server.shutdown()
+
+
+def test_the_framed_form_proves_its_work_and_answers_in_a_tab_of_its_own(
+    served: tuple[House, str], browser: Browser, paper: tuple[str, Path]
+) -> None:
+    pages, (origin, shown) = served[0].pages, paper
+    # Nobody gets in here without a proof.
+    signup = replace(pages.config.signup, embed_origins=(origin,), unproved_posts_per_hour=0)
+    pages = replace(pages, config=replace(pages.config, signup=signup))
+    house = replace(served[0], pages=pages, client=TestClient(application(pages), base_url=SITE))
+    context = browser.new_context()
+    page = context.new_page()
+    with serving(pages) as base:
+        line = f'<iframe src="{base}/embed/world-brief" title="Sign up to World Brief"></iframe>'
+        shown.write_text(f"<!doctype html><title>Paper</title>{line}", "utf-8")
+        page.goto(origin)
+        form = page.frame_locator("iframe")
+        form.get_by_label("Your email address").fill(READER)
+        house.clock.now += timedelta(seconds=5)
+        proof = form.locator("input[name=altcha]")
+        for _ in range(500):
+            if proof.input_value():
+                break
+            page.wait_for_timeout(10)
+        with context.expect_page() as opened:
+            form.get_by_role("button", name="Sign Up").click()
+        opened.value.get_by_role("heading", name="Check your inbox").wait_for()
+        assert form.get_by_label("Your email address").is_visible()
+        assert _await_letter(house)
+    assert house.trapped() == 0
     context.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+import subscribers
 from newsletter.config import Config, Privacy
 from newsletter.languages import CODES, language
 from newsletter.web import legal
@@ -16,6 +17,7 @@ from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from subscribers import notices
 from tests.builders import SITE
+from tests.tools.messages import said
 from tests.web.house import ON_SQLITE, Clock, House
 
 ABROAD = Privacy(
@@ -134,6 +136,20 @@ def test_a_sign_up_records_the_documents_it_was_shown(house: House) -> None:
         shown = legal.in_force(session, house.pages, "ja")
         header = session.connection().execute(sa.text("SELECT header FROM consent")).scalar_one()
     assert all(one and one in header for one in shown)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("code", CODES)
+def test_the_policy_names_how_long_fingerprints_of_letters_and_of_a_refusal_are_kept(house: House, code: str) -> None:
+    text = house.client.get(f"/privacy?lang={code}").text
+    spoken = language(code)
+    for kept, days in (
+        ("Of a confirmation letter", subscribers.LETTERS_KEPT),
+        ("If you answer it", subscribers.BLOCKED),
+    ):
+        one, many = next(each.id for each in said() if isinstance(each.id, tuple) and each.id[0].startswith(kept))
+        assert spoken.catalogue.ngettext(one, many, days.days) % {"count": days.days} in text
+    assert (subscribers.LETTERS_KEPT.days, subscribers.BLOCKED.days) == (30, 90)
 
 
 @ON_SQLITE
