@@ -120,7 +120,7 @@ def retain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would go, and write nothing.")] = False,
     as_json: JSONOption = False,
 ) -> None:
-    """Delete what is kept no longer: expired sign-ups, the evidence of those long gone, keys that open nothing."""
+    """Delete what is kept no longer: expired sign-ups, evidence of those long gone, holds that are over, dead keys."""
     stop = threading.Event()
     with house.opened() as one, stopping(stop), bar("cleaning") as tell:
         job = Retention(database=one.database, config=one.config, vault=one.vault, stop=stop, tell=tell)

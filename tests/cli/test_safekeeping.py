@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import subscribers
 from tests.cli.conftest import Run
 from tests.cli.test_people import HEADER, PROVEN
 
@@ -186,6 +187,7 @@ def test_cleaning_can_be_rehearsed_and_repeated(house: Run) -> None:
 def test_the_record_of_processing_comes_from_the_settings(run: Run, form: str, begins: str) -> None:
     ran = run("privacy", "ropa", "--format", form)
     assert ran.out.startswith(begins)
+    assert f"{subscribers.LETTERS_KEPT.days} days; of the network one day; {subscribers.BLOCKED.days} days" in ran.out
     assert "36 months" in ran.out
 
 
