@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import subscribers
+from newsletter.database import Database
+from tests.builders import MORNING
 from tests.cli.conftest import Run
 from tests.conftest import missing
 
@@ -93,14 +96,16 @@ def test_the_key_of_the_checkpoints_is_private(run: Run, home: Path) -> None:
     assert (ran.code, "chmod 600" in ran.err) == (1, True)
 
 
-def test_c12_weak_wordings_are_told_and_only_a_ticked_box_blocks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c12_weak_wordings_are_told_and_only_a_ticked_box_blocks(run: Run, tmp_path: Path) -> None:
     ran = run("consent", "lint", "--json")
     assert ran.code == 0
     assert {one["rule"] for one in ran.answers} == {"bundled-purposes", "agrees-to-privacy-policy"}
-    from newsletter.web import joining
-
     ticked = '<form><input type="checkbox" name="tracking" checked></form>'
-    monkeypatch.setattr(joining, "snapshot", lambda _pages, _paper, _asked: ticked)
+    database = Database(f"sqlite:///{tmp_path / 'home' / 'worldbrief.db'}")
+    with database.transaction() as session:
+        shown = [subscribers.Display(text=ticked, language="en", page="signup")]
+        subscribers.display(session, "world-brief", shown, MORNING)
+    database.close()
     ran = run("consent", "lint")
     assert (ran.code, "blocks: pre-ticked" in ran.out) == (1, True)
     assert json.dumps("tracking") not in ran.err
