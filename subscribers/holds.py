@@ -62,6 +62,13 @@ def hold(session: Session, fingerprint: bytes, why: Hold) -> None:
     session.connection().execute(_HOLDS.insert().values(values))
 
 
+def follow(session: Session, old: bytes, new: bytes) -> None:
+    """Hold somebody at their new address as well, so that nobody gets out of a hold by moving."""
+    row = session.connection().execute(select(_HOLDS).where(_HOLDS.c.fingerprint == old)).one_or_none()
+    if row is not None:
+        hold(session, new, _hold(row))
+
+
 def release(session: Session, fingerprint: bytes) -> bool:
     """End a hold, and destroy what was sealed under it; returns whether there was one."""
     session.connection().execute(delete(_EVIDENCE).where(_EVIDENCE.c.fingerprint == fingerprint))

@@ -40,6 +40,8 @@
   form.addEventListener("submit", async (event) => {
     const solved = begin();
     // A frame's answer opens in another tab, which browsers allow only at the very press of the button: no waiting.
+    // The frame stays, and what it carried is good for once: it fetches itself anew for the next address.
+    if (framed) setTimeout(() => location.reload(), 1000);
     if (proof.value || framed) return;
     event.preventDefault();
     form.querySelector("button").disabled = true;

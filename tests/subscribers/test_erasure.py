@@ -247,6 +247,26 @@ def test_what_was_sealed_goes_with_the_hold(database: Database, now: datetime, m
     assert evidence(database) == []
 
 
+def test_nobody_gets_out_of_a_hold_by_another_address(
+    database: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe(database, now)
+    private, new = under_hold(database, monkeypatch), Address.parse("anna.b@example.org")
+    subject = subject_of(database)
+    assert subject
+    with database.transaction() as session:
+        asked = subscribers.ask_to_move(session, KEYS, subject, new, now, letters_per_day=1)
+        assert asked
+        to = subscribers.addressee(session, KEYS, asked.grant_id, now)
+        assert isinstance(to, subscribers.Addressee)
+        subscribers.move(session, KEYS, to.token, now, ASKED)
+        assert subscribers.erase(session, KEYS, subject, ASKED, now).held_until == date(2026, 12, 31)
+        [sealed] = subscribers.evidence_of(session, KEYS.fingerprint(new))
+    told: Any = subscribers.read_evidence(private, sealed)
+    kinds = [json.loads(one["header"])["kind"] for one in told["events"]]
+    assert (told["address"], kinds) == ("anna.b@example.org", ["requested", "given", "address_changed"])
+
+
 def test_a_hold_that_is_over_seals_nothing(database: Database, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     subscribe(database, now)
     under_hold(database, monkeypatch)
