@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import grants, particulars, registry, requests, suppressions
+from subscribers import grants, holds, particulars, registry, requests, suppressions
 from subscribers.access import DAY, Granted, address_of, known_from, usable
 from subscribers.addresses import Address
 from subscribers.errors import InvalidToken
@@ -79,6 +79,7 @@ def move(session: Session, keys: Keys, token: str, now: datetime, evidence: Evid
     # While it is still known by the old address what she receives: the letter is in the name of one of these.
     told = _grant(session, keys, person, Errand.MOVED, old, now)
     particulars.readdress(session, keys, person, new)
+    holds.follow(session, person.fingerprint, keys.fingerprint(new))
     return told
 
 

@@ -21,7 +21,7 @@ from newsletter.config import Newsletter
 from newsletter.errors import NewsletterError
 from newsletter.web import consents, forms, receipts
 from newsletter.web.pages import Pages
-from subscribers import Address, ReceiptRefused, Verifier, Weakness, lint
+from subscribers import Address, Display, ReceiptRefused, Verifier, Weakness, lint
 
 app = consent
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -100,10 +100,10 @@ def _weak(one: House, paper: Newsletter) -> list[Weakness]:
     return [weak for each in shown for weak in lint.inspect(each)]
 
 
-def _loose(one: House, form: forms.Form) -> list[Weakness]:
+def _loose(one: House, form: Display) -> list[Weakness]:
     """What is weak in a form; where somebody unknown signs up, policy and terms are to be one link away."""
     site = one.config.site
-    return lint.form(form.html, (site.privacy_url, site.terms_url) if form.page in forms.SIGN_UP[:1] else ())
+    return lint.form(form.text, (site.privacy_url, site.terms_url) if form.page in forms.PAGES else ())
 
 
 def _pages(one: House) -> Pages:

@@ -22,6 +22,7 @@ MailingId = NewType("MailingId", int)
 
 EDITION: Final = "edition"
 CONFIRMATION: Final = "confirm"
+ERASED: Final = "erased"
 LETTER_PRIORITY: Final = 10
 
 

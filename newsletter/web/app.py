@@ -154,6 +154,7 @@ def opened(database: Database, config: Config, vault: Vault, clock: Callable[[],
     pages = Pages(config=config, database=database, vault=vault, clock=clock)
     forms.require_untouched(pages)
     legal.publish(pages)
+    forms.publish(pages)
     return pages
 
 

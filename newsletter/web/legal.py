@@ -137,6 +137,8 @@ def _text(pages: Pages, kind: notices.NoticeKind, code: str, version: int, since
         counting=_counting(config),
         country=spoken.country(config.privacy.hosting_country),
         hours=config.signup.confirm_hours,
+        letter_days=subscribers.LETTERS_KEPT.days,
+        block_days=subscribers.BLOCKED.days,
         session_hours=config.web.session_hours,
     )
 

@@ -212,10 +212,11 @@ def _subscribe(pages: Pages, visitor: Visitor, newsletter: str, wish: Wish) -> N
     paper = pages.config.newsletters.get(newsletter)
     if paper is None:
         raise HTTPException(404)
-    consent = consents.deployed(paper, pages.config.site.publisher).get(wish.digest)
-    if consent is None:
+    seen = forms.seen(pages, paper, wish.digest, pages.clock(), form=None)
+    if seen is None:
         raise Unclear(CHANGED)
-    form = forms.subscribe_form(pages, paper, consent)
+    consent = seen.consent
+    form = forms.subscribe_form(pages, paper, consent, pages.speaking(visitor=visitor).code)
     consented = Consented(newsletter=newsletter, wording=consent.text, form=form, language=consent.language)
     method = "subscribe button on the preferences page, opened by a link mailed to the address"
     evidence = Evidence(method=method, source="form", network=wish.network)

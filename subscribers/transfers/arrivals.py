@@ -1,11 +1,12 @@
 """Writing what an import decided: people, events, subscriptions and suppressions of one batch, in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests, states, suppressions
+from subscribers import departures, registry, requests, states, suppressions
+from subscribers.departures import Departure
 from subscribers.instants import to_text
 from subscribers.keys import Keys
 from subscribers.ledger import consent
@@ -79,6 +80,7 @@ def write(session: Session, keys: Keys, changes: Sequence[Turn], job: ImportJob)
     suppressions.add_all(session, suppressed, job.by, job.now)
     if suppressed:
         requests.close(session, suppressed)
+    departures.note(session, _departures(ordered, suppressed, job))
     return seqs
 
 
@@ -94,6 +96,16 @@ def _has_ended(one: Turn) -> bool:
 
 def _reason(one: Turn) -> EndReason:
     return _ENDINGS[one.draft.standing].reason or EndReason.WITHDRAWN
+
+
+def _departures(changes: Iterable[Turn], suppressed: Mapping[bytes, str], job: ImportJob) -> Iterator[Departure]:
+    """Who left by this file, for a restore: an older backup may hold them as readers, and an older file bring them."""
+    for one in changes:
+        mark = one.draft.fingerprint
+        if one.fate is Fate.ENDED and not _has_ended(one):
+            yield Departure(mark, departures.ENDED, job.newsletter, _reason(one).value, job.now)
+        if mark in suppressed:
+            yield Departure(mark, departures.SUPPRESSED, "", suppressed[mark], job.now)
 
 
 def _suppressions(changes: Iterable[Turn]) -> dict[bytes, str]:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+import subscribers
+from newsletter.database import Database
 from newsletter.rendering.template import TEMPLATES
 from newsletter.web.pages import Pages
+from tests.builders import MORNING
 from tests.cli.conftest import Run
 from tests.conftest import missing
 
@@ -140,6 +143,18 @@ def test_c12_a_form_with_a_ticked_box_is_not_served(
         assert "desk: /desk/" not in refused.err
     [told] = [one for one in run("doctor", "--json").answers if one["part"] == "forms"]
     assert (told["state"], named in told["detail"], "pre-ticked" in told["detail"]) == ("fail", True, True)
+
+
+def test_c12_a_form_that_was_shown_with_a_ticked_box_blocks(run: Run, tmp_path: Path) -> None:
+    assert run("consent", "lint").code == 0
+    ticked = '<form><input type="checkbox" name="tracking" checked></form>'
+    database = Database(f"sqlite:///{tmp_path / 'home' / 'worldbrief.db'}")
+    with database.transaction() as session:
+        shown = [subscribers.Display(text=ticked, language="en", page="signup")]
+        subscribers.display(session, "world-brief", shown, MORNING)
+    database.close()
+    ran = run("consent", "lint")
+    assert (ran.code, ran.out.count("blocks: pre-ticked")) == (1, 1)
 
 
 def test_c12_forms_as_they_are_shipped_are_served(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

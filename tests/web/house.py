@@ -78,7 +78,7 @@ class House:
         self.clock.now -= timedelta(seconds=5)
         page = self.client.get("/").text
         self.clock.now += timedelta(seconds=5)
-        shown = {name: hidden(page, name) for name in ("newsletter", "wording", "stamp", "altcha")}
+        shown = {name: hidden(page, name) for name in ("newsletter", "wording", "shown", "stamp", "altcha")}
         return {"address": address, "weekday_tea": ""} | shown | changes
 
     def press(self, path: str, **fields: str) -> Any:

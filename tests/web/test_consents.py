@@ -15,7 +15,7 @@ from newsletter.web import consents
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from tests.builders import SITE, make_newsletter
-from tests.web.house import ON_SQLITE, House
+from tests.web.house import ON_SQLITE, House, hidden
 
 PUBLISHER = "World Brief Ltd"
 STYLES = ("standard", "strict")
@@ -79,7 +79,7 @@ def test_what_was_read_is_what_is_kept_and_the_letter_speaks_it_too(house: House
     one = consents.shown(house.paper, house.pages.config.site.publisher, code)
     assert one.text in page
     assert f'value="{one.digest}"' in page
-    house.client.post(f"/signup?lang={code}", data=house.form(wording=one.digest))
+    house.client.post(f"/signup?lang={code}", data=house.form(wording=one.digest, shown=hidden(page, "shown")))
     with house.database.snapshot() as session:
         asked = subscribers.requester(session, house.pages.keys, house.requests()[-1], house.clock.now)
         assert isinstance(asked, subscribers.Requester)

@@ -701,7 +701,7 @@ def test_who_has_herself_erased_is_gone_and_the_ledger_still_verifies(house: Hou
     assert (rows["access_grant"], rows["reader_session"]) == ([], [])
 
 
-def test_an_erasure_that_is_held_says_until_when(house: House) -> None:
+def test_an_erasure_that_is_held_and_cannot_be_sealed_says_until_when(house: House) -> None:
     house.subscribe()
     sign_in(house)
     with house.database.transaction() as session:
@@ -712,6 +712,34 @@ def test_an_erasure_that_is_held_says_until_when(house: House) -> None:
     assert answer.status_code == 409
     assert "March 1, 2027" in answer.text
     assert house.readers() == 1
+
+
+@ON_SQLITE
+def test_under_a_hold_she_is_erased_and_told_what_is_kept_sealed(house: House) -> None:
+    vault = replace(house.pages.vault, hold_pem=subscribers.new_pair(house.pages.keys.chance)[1])
+    pages = replace(house.pages, vault=vault)
+    there = House(pages=pages, client=TestClient(application(pages), base_url=SITE), clock=house.clock)
+    there.subscribe()
+    sign_in(there)
+    with there.database.transaction() as session:
+        held = subscribers.Hold(reason="claim", owner="ana", until=date(2027, 3, 1))
+        subscribers.hold(session, pages.keys.fingerprint(Address.parse(READER)), held)
+    said = post(there, "/my/erase").text
+    assert "One thing is kept until Monday, March 1, 2027" in said
+    assert "Nothing else is kept on you" in said
+    assert "one last letter says the same" in said
+    assert there.readers() == 0
+
+
+@ON_SQLITE
+def test_who_complained_is_erased_and_no_letter_is_promised(house: House) -> None:
+    house.subscribe()
+    sign_in(house)
+    house.suppress(READER)
+    said = post(house, "/my/erase").text
+    assert "Nothing is kept on you any more, and nothing more is sent to you." in said
+    assert "last letter" not in said
+    assert house.rows()["last_letter"] == []
 
 
 @ON_SQLITE
