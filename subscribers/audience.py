@@ -3,14 +3,14 @@
 Both ask the database the same one question, so they cannot disagree about a rule.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, case, exists, func, select, true
+from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, case, except_, exists, func, or_, select, true
 from sqlmodel import Session
 
 from subscribers.errors import UnreadableSeal
@@ -46,6 +46,19 @@ _ELIGIBLE: Final = "eligible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """All subscriptions of a newsletter: how many, which to write to, in the order of their ids, and why not to others.
+
+    `excluded` counts those that a list of ids leaves out, each judged anew, by what keeps it from a letter. One that
+    nothing keeps is not counted: then the list, its exclusions and the candidates do not add up.
+    """
+
+    count: int
+    eligible: Select[int]
+    excluded: Callable[[Session, Select[int]], Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
     """candidates = all subscriptions of the newsletter = those `eligible` selects + the sum of `excluded`, always."""
 
@@ -70,27 +83,41 @@ class Dropped:
     reason: str
 
 
-def audience(session: Session, newsletter: str, now: datetime, on: date | None = None) -> Audience:
-    """Count a newsletter's subscriptions by what becomes of them, and say how to select those to write to.
+def candidates(session: Session, newsletter: str, now: datetime, on: date | None = None) -> Candidates:
+    """Count a newsletter's subscriptions, say how to select those to write to, and how to learn what keeps the others.
 
-    `on` is the edition's own date, which some do not want; without it, whoever wants any edition counts. The counts
-    and a later use of `eligible` agree as long as nothing commits in between: call `lock` first.
+    `on` is the edition's own date, which some do not want; without it, whoever wants any edition counts. All three
+    agree as long as nothing commits in between: call `lock` first.
     """
-    connection = session.connection()
-    verdict = _verdict(now, on).label("verdict")
-    counted = select(verdict, func.count()).select_from(_people()).where(SUBSCRIPTIONS.c.newsletter == newsletter)
-    found = {str(name): int(count) for name, count in connection.execute(counted.group_by(verdict))}
-    candidates = connection.execute(
-        select(func.count()).select_from(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.newsletter == newsletter)
-    ).scalar_one()
-    found.pop(_ELIGIBLE, None)
+    mine = select(SUBSCRIPTIONS.c.id).where(SUBSCRIPTIONS.c.newsletter == newsletter)
+    count = int(session.connection().execute(select(func.count()).select_from(mine.subquery())).scalar_one())
     eligible = (
         select(SUBSCRIPTIONS.c.id)
         .select_from(_people())
-        .where(SUBSCRIPTIONS.c.newsletter == newsletter, _verdict(now, on) == _ELIGIBLE)
+        .where(SUBSCRIPTIONS.c.newsletter == newsletter, _eligible(now, on))
         .order_by(SUBSCRIPTIONS.c.id)
     )
-    return Audience(candidates=int(candidates), excluded=MappingProxyType(found), eligible=eligible)
+
+    def excluded(session: Session, chosen: Select[int]) -> Mapping[str, int]:
+        # Both lists come in the order of their ids, and are merged; without a limit SQLite would forget the order, and
+        # build a third.
+        others = except_(mine, chosen.order_by(None)).order_by("id").limit(count).subquery()
+        verdict = _verdict(now, on).label("verdict")
+        counted = select(verdict, func.count()).select_from(
+            others.join(_people(), SUBSCRIPTIONS.c.id == others.c.id)  # type: ignore[arg-type]
+        )
+        found = {str(name): int(number) for name, number in session.connection().execute(counted.group_by(verdict))}
+        found.pop(_ELIGIBLE, None)
+        return MappingProxyType(found)
+
+    return Candidates(count=count, eligible=eligible, excluded=excluded)
+
+
+def audience(session: Session, newsletter: str, now: datetime, on: date | None = None) -> Audience:
+    """Count a newsletter's subscriptions by what would become of them now; parameters as for `candidates`."""
+    found = candidates(session, newsletter, now, on)
+    excluded = found.excluded(session, found.eligible)
+    return Audience(candidates=found.count, excluded=excluded, eligible=found.eligible)
 
 
 def recipients(
@@ -146,23 +173,40 @@ def _answer(keys: Keys, row: Row[Any]) -> Recipient | Dropped:
 
 
 def _people() -> FromClause:
-    return SUBSCRIPTIONS.join(SUBSCRIBERS, SUBSCRIBERS.c.id == SUBSCRIPTIONS.c.subscriber_id)
+    """The subscriptions with their subscribers and the events they rest on: one look-up by a primary key each."""
+    mine = SUBSCRIPTIONS.join(SUBSCRIBERS, SUBSCRIBERS.c.id == SUBSCRIPTIONS.c.subscriber_id)
+    return mine.outerjoin(consent.BASIS, consent.BASIS.c.seq == SUBSCRIPTIONS.c.authorised_by)
+
+
+def _eligible(now: datetime, on: date | None) -> ColumnElement[bool]:
+    """Whether a letter goes to a subscription."""
+    running = or_(
+        SUBSCRIPTIONS.c.state == State.ACTIVE.value,
+        and_(SUBSCRIPTIONS.c.state == State.PAUSED.value, SUBSCRIPTIONS.c.paused_until <= to_ms(now)),
+    )
+    return and_(running, _wants(on), _stands(), ~_suppressed())
 
 
 def _verdict(now: datetime, on: date | None) -> ColumnElement[str]:
-    """What becomes of a subscription, the gravest reason first."""
-    suppressed = exists().where(SUPPRESSIONS.c.fingerprint == SUBSCRIBERS.c.fingerprint)
+    """What becomes of a subscription: a letter, or none for the gravest reason."""
     paused = and_(SUBSCRIPTIONS.c.state == State.PAUSED.value, SUBSCRIPTIONS.c.paused_until > to_ms(now))
-    stands = consent.stands(SUBSCRIPTIONS.c.authorised_by, SUBSCRIBERS.c.subject, SUBSCRIPTIONS.c.newsletter)
     live = SUBSCRIPTIONS.c.state.in_([State.ACTIVE.value, State.PAUSED.value])
     return case(
-        (suppressed, Exclusion.SUPPRESSED.value),
+        (_eligible(now, on), _ELIGIBLE),
+        (_suppressed(), Exclusion.SUPPRESSED.value),
         (SUBSCRIPTIONS.c.state == State.ENDED.value, Exclusion.ENDED.value),
         (paused, Exclusion.PAUSED.value),
-        (and_(live, stands, _wants(on)), _ELIGIBLE),
-        (and_(live, stands), Exclusion.RHYTHM.value),
+        (and_(live, _stands()), Exclusion.RHYTHM.value),
         else_=Exclusion.NO_CONSENT.value,
     )
+
+
+def _stands() -> ColumnElement[bool]:
+    return consent.stands(SUBSCRIBERS.c.subject, SUBSCRIPTIONS.c.newsletter)
+
+
+def _suppressed() -> ColumnElement[bool]:
+    return exists().where(SUPPRESSIONS.c.fingerprint == SUBSCRIBERS.c.fingerprint)
 
 
 def _wants(on: date | None) -> ColumnElement[bool]:
