@@ -43,6 +43,8 @@ class Exclusion(StrEnum):
 
 
 _ELIGIBLE: Final = "eligible"
+_WHOSE: Final = (SUBSCRIBERS.c.subject, SUBSCRIPTIONS.c.newsletter)
+_BARS: Final = SUPPRESSIONS.c.fingerprint == SUBSCRIBERS.c.fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +93,6 @@ def candidates(session: Session, newsletter: str, now: datetime, on: date | None
     """
     mine = select(SUBSCRIPTIONS.c.id).where(SUBSCRIPTIONS.c.newsletter == newsletter)
     count = int(session.connection().execute(select(func.count()).select_from(mine.subquery())).scalar_one())
-    eligible = (
-        select(SUBSCRIPTIONS.c.id)
-        .select_from(_people())
-        .where(SUBSCRIPTIONS.c.newsletter == newsletter, _eligible(now, on))
-        .order_by(SUBSCRIPTIONS.c.id)
-    )
 
     def excluded(session: Session, chosen: Select[int]) -> Mapping[str, int]:
         # Both lists come in the order of their ids, and are merged; without a limit SQLite would forget the order, and
@@ -110,7 +106,7 @@ def candidates(session: Session, newsletter: str, now: datetime, on: date | None
         found.pop(_ELIGIBLE, None)
         return MappingProxyType(found)
 
-    return Candidates(count=count, eligible=eligible, excluded=excluded)
+    return Candidates(count=count, eligible=_eligible(newsletter, now, on), excluded=excluded)
 
 
 def audience(session: Session, newsletter: str, now: datetime, on: date | None = None) -> Audience:
@@ -178,35 +174,45 @@ def _people() -> FromClause:
     return mine.outerjoin(consent.BASIS, consent.BASIS.c.seq == SUBSCRIPTIONS.c.authorised_by)
 
 
-def _eligible(now: datetime, on: date | None) -> ColumnElement[bool]:
-    """Whether a letter goes to a subscription."""
-    running = or_(
-        SUBSCRIPTIONS.c.state == State.ACTIVE.value,
-        and_(SUBSCRIPTIONS.c.state == State.PAUSED.value, SUBSCRIPTIONS.c.paused_until <= to_ms(now)),
+def _eligible(newsletter: str, now: datetime, on: date | None) -> Select[int]:
+    """The subscriptions a letter goes to, as `_verdict` has them, with its last two questions asked by joins.
+
+    What is not there is found so in half the time, and a join may name a row twice only when it is there.
+    """
+    mine = _people().outerjoin(consent.ENDING_BASIS, consent.ends(*_WHOSE)).outerjoin(SUPPRESSIONS, _BARS)
+    return (
+        select(SUBSCRIPTIONS.c.id)
+        .select_from(mine)
+        .where(
+            SUBSCRIPTIONS.c.newsletter == newsletter,
+            _runs(now),
+            _wants(on),
+            consent.authorises(*_WHOSE),
+            consent.ENDING_BASIS.c.seq.is_(None),
+            SUPPRESSIONS.c.fingerprint.is_(None),
+        )
+        .order_by(SUBSCRIPTIONS.c.id)
     )
-    return and_(running, _wants(on), _stands(), ~_suppressed())
 
 
 def _verdict(now: datetime, on: date | None) -> ColumnElement[str]:
-    """What becomes of a subscription: a letter, or none for the gravest reason."""
+    """What becomes of a subscription, the gravest reason first."""
     paused = and_(SUBSCRIPTIONS.c.state == State.PAUSED.value, SUBSCRIPTIONS.c.paused_until > to_ms(now))
-    live = SUBSCRIPTIONS.c.state.in_([State.ACTIVE.value, State.PAUSED.value])
+    stands = and_(_runs(now), consent.stands(*_WHOSE))
     return case(
-        (_eligible(now, on), _ELIGIBLE),
-        (_suppressed(), Exclusion.SUPPRESSED.value),
+        (exists().where(_BARS), Exclusion.SUPPRESSED.value),
         (SUBSCRIPTIONS.c.state == State.ENDED.value, Exclusion.ENDED.value),
         (paused, Exclusion.PAUSED.value),
-        (and_(live, _stands()), Exclusion.RHYTHM.value),
+        (and_(stands, _wants(on)), _ELIGIBLE),
+        (stands, Exclusion.RHYTHM.value),
         else_=Exclusion.NO_CONSENT.value,
     )
 
 
-def _stands() -> ColumnElement[bool]:
-    return consent.stands(SUBSCRIBERS.c.subject, SUBSCRIPTIONS.c.newsletter)
-
-
-def _suppressed() -> ColumnElement[bool]:
-    return exists().where(SUPPRESSIONS.c.fingerprint == SUBSCRIBERS.c.fingerprint)
+def _runs(now: datetime) -> ColumnElement[bool]:
+    """Whether a subscription is active, or its pause over."""
+    over = and_(SUBSCRIPTIONS.c.state == State.PAUSED.value, SUBSCRIPTIONS.c.paused_until <= to_ms(now))
+    return or_(SUBSCRIPTIONS.c.state == State.ACTIVE.value, over)
 
 
 def _wants(on: date | None) -> ColumnElement[bool]:

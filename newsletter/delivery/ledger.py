@@ -242,7 +242,7 @@ def open_mailing(session: Session, opening: Opening, now: datetime) -> Mailing |
     fresh |= {"code": 0, "enhanced": "", "reply": "", "reason": ""}
     rows = sa.select(chosen, *(sa.literal(value) for value in fresh.values()))
     session.exec(sa.insert(DeliveryRow).from_select(["recipient_id", *fresh], rows))
-    queued = sum(_tally(session, key).values())
+    queued = session.exec(select(func.count()).where(col(DeliveryRow.mailing_id) == key)).one()
     excluded = opening.excluded(
         session, select(col(DeliveryRow.recipient_id)).where(col(DeliveryRow.mailing_id) == key)
     )

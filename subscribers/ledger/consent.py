@@ -114,6 +114,8 @@ _PAYLOADS: Final = SQLModel.metadata.tables["consent_payload"]
 _HEAD: Final = SQLModel.metadata.tables["consent_head"]
 BASIS: Final = _EVENTS.alias("basis")
 """The events as those that subscriptions rest on, to be joined by their number."""
+ENDING_BASIS: Final = _EVENTS.alias("ending")
+"""The events as those that end what others allowed, to be joined by what `ends` says."""
 _EVENT_COLUMNS: Final = (
     "seq",
     "subject",
@@ -260,18 +262,24 @@ def intact_wordings(session: Session) -> set[str]:
 
 def stands(subject: ColumnElement[bytes], newsletter: ColumnElement[str]) -> ColumnElement[bool]:
     """The SQL that is true when the event joined as `BASIS` allows writing to this subject, and none has ended that."""
-    later = _EVENTS.alias("later")
-    # Spelt as the partial index of such events has it, or SQLite would not take it.
-    ending = [literal(one.value, literal_execute=True) for one in sorted(ENDING)]
-    ended = exists().where(
-        later.c.subject == subject,
-        later.c.newsletter == newsletter,
-        later.c.seq > BASIS.c.seq,
-        later.c.kind.in_(ending),
-    )
+    return authorises(subject, newsletter) & ~exists().where(ends(subject, newsletter))
+
+
+def authorises(subject: ColumnElement[bytes], newsletter: ColumnElement[str]) -> ColumnElement[bool]:
+    """The SQL that is true when the event joined as `BASIS` allowed writing to this subject."""
     # Not an equality that a database could look subscribers up by: they are at hand already, by their numbers.
     own = case((BASIS.c.subject == subject, true()), else_=false())
-    return and_(own, BASIS.c.newsletter == newsletter, BASIS.c.kind.in_(sorted(AUTHORISING)), ~ended)
+    return and_(own, BASIS.c.newsletter == newsletter, BASIS.c.kind.in_(sorted(AUTHORISING)))
+
+
+def ends(subject: ColumnElement[bytes], newsletter: ColumnElement[str]) -> ColumnElement[bool]:
+    """The SQL that is true of an event `ENDING_BASIS` that has ended what the one joined as `BASIS` allowed."""
+    # Spelt as the partial index of such events has it, or SQLite would not take it.
+    kinds = [literal(one.value, literal_execute=True) for one in sorted(ENDING)]
+    later = ENDING_BASIS.c
+    return and_(
+        later.subject == subject, later.newsletter == newsletter, later.seq > BASIS.c.seq, later.kind.in_(kinds)
+    )
 
 
 def tracking_stands(subject: ColumnElement[bytes], newsletter: ColumnElement[str]) -> ColumnElement[bool]:
