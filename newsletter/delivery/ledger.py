@@ -240,7 +240,8 @@ def open_mailing(session: Session, opening: Opening, now: datetime) -> Mailing |
     chosen = opening.eligible.subquery().c[0]
     fresh = {"mailing_id": key, "state": DeliveryState.WAITING.value, "attempts": 0, "epoch": 0}
     fresh |= {"code": 0, "enhanced": "", "reply": "", "reason": ""}
-    rows = sa.select(chosen, *(sa.literal(value) for value in fresh.values()))
+    # In the statement's own text: SQLite would fetch a parameter anew for every row.
+    rows = sa.select(chosen, *(sa.literal(value, literal_execute=True) for value in fresh.values()))
     session.exec(sa.insert(DeliveryRow).from_select(["recipient_id", *fresh], rows))
     queued = session.exec(select(func.count()).where(col(DeliveryRow.mailing_id) == key)).one()
     excluded = opening.excluded(

@@ -52,7 +52,7 @@ def run(scale: Scale) -> Table:
             for name, one in made.items()
         ),
         notes=(
-            f"A process with {CONNECTIONS} connections to the postbox, on SQLite; the most memory it held, ever and before.",
+            f"A process with {CONNECTIONS} connections to the postbox, on SQLite; its most memory, ever and before.",
             "Time and CPU: the sender’s whole path with the freeze of the audience, without the start of its process.",
             "Asked for: under 100 MB at any size; the time of a letter the same within a tenth.",
             f"Mailings of more than {AGAIN:,} letters in one round.",
