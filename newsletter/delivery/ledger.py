@@ -244,9 +244,8 @@ def open_mailing(session: Session, opening: Opening, now: datetime) -> Mailing |
     rows = sa.select(chosen, *(sa.literal(value, literal_execute=True) for value in fresh.values()))
     session.exec(sa.insert(DeliveryRow).from_select(["recipient_id", *fresh], rows))
     queued = session.exec(select(func.count()).where(col(DeliveryRow.mailing_id) == key)).one()
-    excluded = opening.excluded(
-        session, select(col(DeliveryRow.recipient_id)).where(col(DeliveryRow.mailing_id) == key)
-    )
+    frozen = select(col(DeliveryRow.recipient_id)).where(col(DeliveryRow.mailing_id) == key)
+    excluded = opening.excluded(session, frozen) if queued < opening.candidates else {}
     if opening.candidates != queued + sum(excluded.values()):
         raise LedgerError(
             f"the audience of {opening.newsletter} does not balance: {opening.candidates} candidates, but {queued} "
