@@ -16,7 +16,7 @@ from sqlmodel import Session
 from subscribers.errors import UnreadableSeal
 from subscribers.instants import to_ms
 from subscribers.keys import Keys, Sealed
-from subscribers.ledger import consent
+from subscribers.ledger import standing
 from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS
 from subscribers.states import Rhythm, State
 from subscribers.suppressions import SUPPRESSIONS
@@ -99,9 +99,7 @@ def candidates(session: Session, newsletter: str, now: datetime, on: date | None
         # build a third.
         others = except_(mine, chosen.order_by(None)).order_by("id").limit(count).subquery()
         verdict = _verdict(now, on).label("verdict")
-        counted = select(verdict, func.count()).select_from(
-            others.join(_people(), SUBSCRIPTIONS.c.id == others.c.id)  # type: ignore[arg-type]
-        )
+        counted = select(verdict, func.count()).select_from(others.join(_people(), SUBSCRIPTIONS.c.id == others.c.id))
         found = {str(name): int(number) for name, number in session.connection().execute(counted.group_by(verdict))}
         found.pop(_ELIGIBLE, None)
         return MappingProxyType(found)
@@ -171,7 +169,7 @@ def _answer(keys: Keys, row: Row[Any]) -> Recipient | Dropped:
 def _people() -> FromClause:
     """The subscriptions with their subscribers and the events they rest on: one look-up by a primary key each."""
     mine = SUBSCRIPTIONS.join(SUBSCRIBERS, SUBSCRIBERS.c.id == SUBSCRIPTIONS.c.subscriber_id)
-    return mine.outerjoin(consent.BASIS, consent.BASIS.c.seq == SUBSCRIPTIONS.c.authorised_by)
+    return mine.outerjoin(standing.BASIS, standing.BASIS.c.seq == SUBSCRIPTIONS.c.authorised_by)
 
 
 def _eligible(newsletter: str, now: datetime, on: date | None) -> Select[int]:
@@ -179,7 +177,7 @@ def _eligible(newsletter: str, now: datetime, on: date | None) -> Select[int]:
 
     What is not there is found so in half the time, and a join may name a row twice only when it is there.
     """
-    mine = _people().outerjoin(consent.ENDING_BASIS, consent.ends(*_WHOSE)).outerjoin(SUPPRESSIONS, _BARS)
+    mine = _people().outerjoin(standing.ENDED, standing.ends(*_WHOSE)).outerjoin(SUPPRESSIONS, _BARS)
     return (
         select(SUBSCRIPTIONS.c.id)
         .select_from(mine)
@@ -187,8 +185,8 @@ def _eligible(newsletter: str, now: datetime, on: date | None) -> Select[int]:
             SUBSCRIPTIONS.c.newsletter == newsletter,
             _runs(now),
             _wants(on),
-            consent.authorises(*_WHOSE),
-            consent.ENDING_BASIS.c.seq.is_(None),
+            standing.authorises(*_WHOSE),
+            standing.ENDED.c.seq.is_(None),
             SUPPRESSIONS.c.fingerprint.is_(None),
         )
         .order_by(SUBSCRIPTIONS.c.id)
@@ -198,7 +196,7 @@ def _eligible(newsletter: str, now: datetime, on: date | None) -> Select[int]:
 def _verdict(now: datetime, on: date | None) -> ColumnElement[str]:
     """What becomes of a subscription, the gravest reason first."""
     paused = and_(SUBSCRIPTIONS.c.state == State.PAUSED.value, SUBSCRIPTIONS.c.paused_until > to_ms(now))
-    stands = and_(_runs(now), consent.stands(*_WHOSE))
+    stands = and_(_runs(now), standing.stands(*_WHOSE))
     return case(
         (exists().where(_BARS), Exclusion.SUPPRESSED.value),
         (SUBSCRIPTIONS.c.state == State.ENDED.value, Exclusion.ENDED.value),

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, Index, UniqueConstraint, func
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from newsletter.database import Moment, upsert
+from newsletter.database import Moment, step_by_index, upsert
 from newsletter.delivery.outcome import DeliveryState
 from newsletter.errors import LedgerError
 
@@ -29,11 +29,6 @@ STATE_NAMES: Final = tuple(state.value for state in DeliveryState)
 READY: Final = (DeliveryState.WAITING, DeliveryState.DEFERRED)
 OPEN: Final = (*READY, DeliveryState.CLAIMED)
 Excluded = Callable[[Session, sa.Select[int]], Mapping[str, int]]
-
-
-def nobody(_session: Session, _queued: sa.Select[int]) -> Mapping[str, int]:
-    """What excludes whom, when there is nobody but those who get a letter."""
-    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +68,7 @@ class Opening:
     expires_at: datetime
     eligible: sa.Select[int]
     candidates: int
-    excluded: Excluded = nobody
+    excluded: Excluded = lambda _session, _queued: {}
     on: date | None = None
     priority: int = 0
     chunk_size: int = 500
@@ -251,9 +246,12 @@ def open_mailing(session: Session, opening: Opening, now: datetime) -> Mailing |
             f"the audience of {opening.newsletter} does not balance: {opening.candidates} candidates, but {queued} "
             f"queued and {sum(excluded.values())} excluded; nothing was frozen"
         )
-    told = json.dumps(dict(sorted(excluded.items())))
-    session.exec(sa.update(MailingRow).where(col(MailingRow.id) == key).values(excluded=told))
-    _cut(session, key, opening.chunk_size, now)
+    if excluded:
+        told = json.dumps(dict(sorted(excluded.items())))
+        session.exec(sa.update(MailingRow).where(col(MailingRow.id) == key).values(excluded=told))
+    if queued > opening.chunk_size:
+        step_by_index(session)
+    session.exec(_cut(key, opening.chunk_size, now))
     return mailing(session, key)
 
 
@@ -274,7 +272,9 @@ def mailing_of(session: Session, newsletter: str, on: date) -> MailingId | None:
 
 def accounts(session: Session, mailing_id: MailingId) -> Accounts:
     """Count the letters by state. Raises LedgerError when they are not as many as were frozen."""
-    due, counts = mailing(session, mailing_id).due, _tally(session, mailing_id)
+    state, mine = col(DeliveryRow.state), col(DeliveryRow.mailing_id) == mailing_id
+    due = mailing(session, mailing_id).due
+    counts = dict(session.exec(select(state, func.count()).where(mine).group_by(state)).all())
     if sum(counts.values()) != due:
         raise LedgerError(f"mailing {mailing_id} does not balance: {due} were frozen, {sum(counts.values())} are there")
     return Accounts(due=due, **counts)
@@ -374,7 +374,7 @@ def _insert_mailing(session: Session, opening: Opening, now: datetime) -> Mailin
     return None if key is None else MailingId(key)
 
 
-def _cut(session: Session, mailing_id: MailingId, size: int, now: datetime) -> None:
+def _cut(mailing_id: MailingId, size: int, now: datetime) -> sa.Insert:
     """Cut the deliveries, in the order of their recipients, into chunks of `size`: from each first one to the next."""
     recipient, mine = col(DeliveryRow.recipient_id), col(DeliveryRow.mailing_id) == mailing_id
     cut = sa.select(
@@ -391,22 +391,8 @@ def _cut(session: Session, mailing_id: MailingId, size: int, now: datetime) -> N
         sa.literal(now, Moment()),
         sa.literal(0),
     ).where(cut.c.first.is_not(None))
-    if session.get_bind().dialect.name == "postgresql":
-        # It has no statistics of rows as fresh as these, and would sort all of them at every step; until the end of
-        # the transaction, whose last large statement this is.
-        for way in ("sort", "bitmapscan", "seqscan"):
-            session.exec(sa.text(f"SET LOCAL enable_{way} = off"))
     names = ["mailing_id", "n", "first_recipient", "last_recipient", "due_at", "epoch"]
-    session.exec(sa.insert(ChunkRow).from_select(names, ranges))
-
-
-def _tally(session: Session, mailing_id: MailingId) -> dict[str, int]:
-    rows = session.exec(
-        select(col(DeliveryRow.state), func.count())
-        .where(col(DeliveryRow.mailing_id) == mailing_id)
-        .group_by(col(DeliveryRow.state))
-    ).all()
-    return dict(rows)
+    return sa.insert(ChunkRow).from_select(names, ranges)
 
 
 def _mailing(row: MailingRow) -> Mailing:

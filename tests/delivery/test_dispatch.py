@@ -83,10 +83,7 @@ def test_who_is_neither_queued_nor_excluded_stops_the_freeze(database: Database,
     subscribe(database, 5, now)
     with database.transaction() as session:
         subscribers.suppress(session, KEYS, Address.parse(address(1)), SuppressionReason.DESK, "test", now)
-    with (
-        pytest.raises(LedgerError, match="5 candidates, but 3 queued and 1 excluded"),
-        database.transaction() as session,
-    ):
+    with database.transaction() as session:
         found = subscribers.candidates(session, NEWSLETTER.key, now)
         opening = Opening(
             newsletter=NEWSLETTER.key,
@@ -98,7 +95,8 @@ def test_who_is_neither_queued_nor_excluded_stops_the_freeze(database: Database,
             candidates=found.count,
             excluded=found.excluded,
         )
-        ledger.open_mailing(session, opening, now)
+        with pytest.raises(LedgerError, match="5 candidates, but 3 queued and 1 excluded"):
+            ledger.open_mailing(session, opening, now)
 
 
 def test_an_edition_for_nobody_is_sent_at_once(database: Database, now: datetime) -> None:

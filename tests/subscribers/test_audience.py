@@ -78,7 +78,7 @@ def test_sqlite_finds_a_million_recipients_in_their_order_and_sorts_nothing(data
         "SEARCH subscription USING INDEX ix_subscription_newsletter (newsletter=?)",
         "SEARCH basis USING INTEGER PRIMARY KEY (rowid=?)",
         "SEARCH subscriber USING INTEGER PRIMARY KEY (rowid=?)",
-        "SEARCH ending USING INDEX ix_consent_ending (subject=? AND newsletter=? AND seq>?) LEFT-JOIN",
+        "SEARCH ended USING INDEX ix_consent_ending (subject=? AND newsletter=? AND seq>?) LEFT-JOIN",
         "SEARCH suppression USING COVERING INDEX sqlite_autoindex_suppression_1 (fingerprint=?) LEFT-JOIN",
     ]
 
