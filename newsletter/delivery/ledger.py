@@ -166,7 +166,7 @@ class DeliveryRow(SQLModel, table=True):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        # For IN, SQLite would build a little table anew for each row it checks: two thirds of what a freeze costs.
+        # For IN, SQLite would build a little table anew for each row it checks: two thirds of what a row costs.
         CheckConstraint(
             f"CASE state {' '.join(f'WHEN {name!r} THEN 1' for name in STATE_NAMES)} ELSE 0 END = 1", name="state"
         ),
