@@ -19,7 +19,18 @@ from subscribers.access import (
     visitor,
 )
 from subscribers.addresses import Address
-from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, opens, recipients
+from subscribers.audience import (
+    AUDIENCE_RULE,
+    Audience,
+    Candidates,
+    Dropped,
+    Exclusion,
+    Recipient,
+    audience,
+    candidates,
+    opens,
+    recipients,
+)
 from subscribers.audit import Verdict, verify
 from subscribers.certificates import Office, certify, language_of
 from subscribers.choices import Choice, Consented, choices, exported, set_language, set_rhythm, subscribe
@@ -152,6 +163,7 @@ __all__ = [
     "Batch",
     "Broken",
     "BrokenChain",
+    "Candidates",
     "Caps",
     "Choice",
     "Confirmed",
@@ -240,6 +252,7 @@ __all__ = [
     "asked",
     "asked_for",
     "audience",
+    "candidates",
     "certify",
     "check_receipt",
     "checkpoints",

@@ -70,7 +70,8 @@ class SubscriptionRow(SQLModel, table=True):
         CheckConstraint("(state = 'ended') = (ended_reason IS NOT NULL)", name=conv("ck_subscription_ended")),
         CheckConstraint("(state = 'paused') = (paused_until IS NOT NULL)", name=conv("ck_subscription_paused")),
         CheckConstraint("rhythm IN ('every', 'weekdays', 'friday')", name=conv("ck_subscription_rhythm")),
-        Index("ix_subscription_newsletter", "newsletter", "state"),
+        # One newsletter's subscriptions in the order they are written to.
+        Index("ix_subscription_newsletter", "newsletter", "id"),
         {"sqlite_autoincrement": True},
     )
 

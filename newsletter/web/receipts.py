@@ -103,7 +103,7 @@ def _office(config: Config, witness: Witness) -> Office:
         url=site.base_url.rstrip("/"),
         country=site.country,
         authority=prose.address(site.authority_url, site.base_url) if site.authority_url else "",
-        relay=config.relay.host,
+        relay=config.privacy.relay_operator or config.relay.host,
     )
     papers = {key: paper.name for key, paper in config.newsletters.items()}
     return Office(issuer=issuer, newsletters=papers, signer=witness.signer)

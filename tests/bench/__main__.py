@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import compose, delivery, leaving, ledger, memory, million, people, preflight, render, verify
+from tests.bench import compose, delivery, growth, leaving, ledger, million, people, preflight, render, verify
 from tests.bench.measure import FULL, QUICK, Machine, Neighbours, Scale, Table
 
 BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
@@ -23,7 +23,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
     "million": million.run,
     "leaving": leaving.run,
     "delivery": delivery.run,
-    "memory": memory.run,
+    "growth": growth.run,
 }
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 WIDTH: Final = 160  # a table is never folded: it goes into the README as it is

@@ -509,16 +509,16 @@ def _delivered(house: House, on: date) -> None:
     record = house.send(on)
     assert record.approval is not None
     with house.database.transaction() as session:
-        audience = subscribers.audience(session, "world-brief", house.clock.now, on)
+        found = subscribers.candidates(session, "world-brief", house.clock.now, on)
         opening = Opening(
             newsletter="world-brief",
             kind=EDITION,
             on=on,
             proof_digest=record.approval.digest,
             expires_at=house.clock.now + timedelta(hours=20),
-            eligible=audience.eligible,
-            candidates=audience.candidates,
-            excluded=audience.excluded,
+            eligible=found.eligible,
+            candidates=found.count,
+            excluded=found.excluded,
         )
         assert ledger.open_mailing(session, opening, house.clock.now)
 
