@@ -50,10 +50,13 @@ SENTENCES: Final = (
     mark("until consent is withdrawn, and for the time within which it may have to be proved"),
     mark("the unsubscribe link in every letter"),
     mark("form"),
+    mark("form in a frame of another site"),
     mark("submit button"),
     mark("JSON API"),
     mark("confirm button on token page"),
     mark("code typed on the sign-up page"),
+    mark("subscribe button on the preferences page, opened by a link mailed to the address"),
+    mark("unsubscribe button on the preferences page"),
     mark("button on the unsubscribe page"),
     mark("button “This wasn’t me”"),
 )

@@ -18,7 +18,7 @@ from newsletter.delivery import ledger
 from newsletter.delivery.ledger import EDITION, Opening
 from newsletter.delivery.witness import Witness
 from newsletter.languages import CODES, language
-from newsletter.web import legal, receipts
+from newsletter.web import joining, legal, receipts
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from newsletter.web.visit import COOKIE
@@ -348,6 +348,10 @@ def test_another_newsletter_is_a_consent_of_its_own_with_its_own_words(two: Hous
         found = subscribers.show(session, two.pages.keys, Address.parse(READER))
         assert subscribers.verify(session, two.pages.keys).ok
         assert subscribers.audience(session, "evening", two.clock.now).candidates == 1
+        [form] = [one.text for one in subscribers.notices.forms(session) if "/my/subscriptions/evening" in one.text]
+    # The form is kept as it was shown to her, in her language and not in the newsletter's.
+    assert words in form
+    assert ">Subscribe<" in form
     [given] = [one for one in found.events if one.newsletter == "evening"]
     assert given.kind is subscribers.Kind.GIVEN
     assert dict(found.wordings)[given.wording] == words
@@ -681,6 +685,7 @@ def test_every_word_a_receipt_can_need_has_a_name_on_its_page() -> None:
     evidence = {f"wb:{field.name}" for field in fields(subscribers.Evidence)} | {"wb:at"}
     assert receipts.WORDS.keys() == states | evidence
     assert {receipt.PURPOSE, receipt.UNTIL, receipt.WAY_OUT} <= set(receipts.SENTENCES)
+    assert set(joining.SOURCES.values()) - set(receipts.SENTENCES) == {"api"}
 
 
 def test_who_has_herself_erased_is_gone_and_the_ledger_still_verifies(house: House) -> None:
