@@ -199,6 +199,16 @@ def upsert(session: Session, table: Any) -> Any:
     return (postgresql.insert if name == "postgresql" else sqlite.insert)(table)
 
 
+def step_by_index(session: Session) -> None:
+    """Have PostgreSQL go from key to key, as SQLite does, until the transaction ends.
+
+    It has no statistics of rows just inserted, and would sort all of them again for each one that is looked for.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        for way in ("sort", "bitmapscan", "seqscan"):
+            session.connection().exec_driver_sql(f"SET LOCAL enable_{way} = off")
+
+
 def _engine(url: str, busy_timeout_seconds: float, synchronous: str) -> Engine:
     try:
         parsed = make_url(url)

@@ -11,7 +11,7 @@ NewsletterError
 ├─ EditionError(newsletter, on, reason)  nothing stored for that date, or not in a state that allows it
 ├─ IllegalMove(state, event)             the workflow has no such transition
 ├─ NotReady(findings)                    approval or sending is refused by the preflight
-├─ TemplateError(template, reason)       a template is missing or does not compile
+├─ TemplateError(template, reason)       a template is missing, does not compile, or asks with a box ticked beforehand
 ├─ MessageError(field, reason)           also ValueError; a header or part cannot be serialised safely
 ├─ LedgerError(reason)                   the accounts of a mailing do not balance, or its frozen proof is missing
 ├─ RelayError(reason)                    also ConnectionError; the relay cannot be used at all: its leaves,
@@ -108,7 +108,7 @@ class NotReady(NewsletterError):
 
 
 class TemplateError(NewsletterError):
-    """A template is missing or does not compile."""
+    """A template is missing, does not compile, or asks for consent with a box that is ticked beforehand."""
 
     def __init__(self, template: str | Path, reason: str) -> None:
         self.template, self.reason = str(template), reason

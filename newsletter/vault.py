@@ -30,6 +30,7 @@ MASTER_BYTES: Final = 32
 MASTER_FILE: Final = "secret.key"
 CHECKPOINT_FILE: Final = "checkpoint.key"
 MOST_MASTERS: Final = 255
+HOLD_FILE: Final = "hold.pub"
 RELAY_PASSWORD_FILE: Final = "relay.password"  # noqa: S105 -- a file's name
 _PASSWORD_FILE: Final = re.compile(rf"relay(?:\.({NAME.pattern}))?\.password")
 
@@ -43,6 +44,7 @@ class Vault:
     former: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     relay_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     checkpoint_pem: bytes = field(default=b"", repr=False)
+    hold_pem: bytes = b""
     ring: subscribers.Keyring | None = field(default=None, repr=False)
 
     @cached_property
@@ -50,7 +52,9 @@ class Vault:
         """The keys of the people's room."""
         label = "subscribers/1"
         former = {number: _derived(one, label) for number, one in self.former.items()}
-        return subscribers.Keys(self.derive(label), number=self.number, former=former, ring=self.ring)
+        return subscribers.Keys(
+            self.derive(label), number=self.number, former=former, ring=self.ring, offline=self.hold_pem
+        )
 
     def derive(self, label: str) -> bytes:
         """The 32-byte key for one purpose, such as "returns/1"; made from the newest master."""
@@ -77,6 +81,22 @@ def create_checkpoint_key(home: Path) -> Path:
     return write_once(home / CHECKPOINT_FILE, subscribers.new_key(secrets.token_bytes(32)))
 
 
+def create_hold_key(home: Path, private: Path) -> Path:
+    """Write a new key for evidence under a legal hold: its private half where it is taken away from, the public one
+    under `home`. Returns the public one's path; raises SecretError rather than write over either.
+    """
+    public = home / HOLD_FILE
+    for path in (public, private):
+        if path.exists():
+            raise SecretError(path, "is there already; what was sealed to it opens with no other: move it away first")
+    secret, shown = subscribers.new_pair(secrets.token_bytes)
+    try:
+        write_once(private, secret)
+        return write_once(public, shown)
+    except OSError as error:
+        raise SecretError(error.filename or private, f"cannot be written: {error.strerror}") from error
+
+
 def unlock(home: Path, environ: Mapping[str, str]) -> Vault:
     """Read the secrets. `WORLD_BRIEF_SECRET` (base64) and `WORLD_BRIEF_RELAY_PASSWORD` win over the files.
 
@@ -94,6 +114,7 @@ def unlock(home: Path, environ: Mapping[str, str]) -> Vault:
         former=former,
         relay_passwords=_relay_passwords(home, environ),
         checkpoint_pem=_checkpoint_pem(home / CHECKPOINT_FILE),
+        hold_pem=_hold_pem(home / HOLD_FILE),
     )
 
 
@@ -150,6 +171,17 @@ def _checkpoint_pem(file: Path) -> bytes:
     try:
         subscribers.Signer("", pem).verifier  # noqa: B018 -- to say now what would else be said in mid-send
     except subscribers.InvalidCheckpoint as error:
+        raise SecretError(file, str(error)) from error
+    return pem
+
+
+def _hold_pem(file: Path) -> bytes:
+    if not file.exists():
+        return b""
+    pem = file.read_bytes()
+    try:
+        subscribers.require_public(pem)
+    except subscribers.UnreadableSeal as error:
         raise SecretError(file, str(error)) from error
     return pem
 

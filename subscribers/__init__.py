@@ -19,23 +19,26 @@ from subscribers.access import (
     visitor,
 )
 from subscribers.addresses import Address
-from subscribers.audience import AUDIENCE_RULE, Audience, Dropped, Exclusion, Recipient, audience, opens, recipients
+from subscribers.audience import (
+    AUDIENCE_RULE,
+    Audience,
+    Candidates,
+    Dropped,
+    Exclusion,
+    Recipient,
+    audience,
+    candidates,
+    opens,
+    recipients,
+)
 from subscribers.audit import Verdict, verify
-from subscribers.certificates import Office, certify
+from subscribers.certificates import Office, certify, language_of
 from subscribers.choices import Choice, Consented, choices, exported, set_language, set_rhythm, subscribe
 from subscribers.departures import Departure, noted
+from subscribers.displays import Display, display, displayed
 from subscribers.dossier import Dossier, LinkView, SignupView, VisitView, show
-from subscribers.erasure import (
-    Erased,
-    Hold,
-    erase,
-    erase_fingerprint,
-    erase_left_before,
-    hold,
-    hold_of,
-    release,
-    subject_of,
-)
+from subscribers.envelopes import new_pair, require_public
+from subscribers.erasure import Erased, erase, erase_fingerprint, erase_left_before, subject_of
 from subscribers.errors import (
     BrokenChain,
     ErasureHeld,
@@ -55,9 +58,14 @@ from subscribers.errors import (
 )
 from subscribers.grants import Errand
 from subscribers.grants import prune as prune_links
+from subscribers.holds import Hold, evidence_of, hold, read_evidence, release
+from subscribers.holds import prune as prune_holds
 from subscribers.instants import months_later
 from subscribers.keyring import Keyring
 from subscribers.keys import Keys
+from subscribers.last_letters import LastLetter, last_addressee
+from subscribers.last_letters import forget as forget_last_letters
+from subscribers.last_letters import waiting as last_letters_waiting
 from subscribers.ledger import checkpoints, lint, notices
 from subscribers.ledger.consent import Recorded, lock
 from subscribers.ledger.evidence import Evidence, Kind
@@ -67,7 +75,7 @@ from subscribers.ledger.receipt import Issuer
 from subscribers.ledger.receipt import check as check_receipt
 from subscribers.ledger.signed_notes import Signer, Verifier, new_key
 from subscribers.ledger.triggers import ledger_triggers, standing_triggers
-from subscribers.limits import counted, take
+from subscribers.limits import LETTERS_KEPT, counted, take
 from subscribers.limits import prune as prune_counts
 from subscribers.moves import Move, ask_to_move, look_at_move, move
 from subscribers.opt_in import (
@@ -105,7 +113,7 @@ from subscribers.opt_out import (
 from subscribers.registry import Subscription, count_left_before
 from subscribers.replay import depart_again
 from subscribers.requests import Held, drop_held, held, release_held
-from subscribers.restraint import Caps, Silence, alarm
+from subscribers.restraint import BLOCKED, Caps, Silence, alarm
 from subscribers.retention import count_expired, expire_requests, sweep_keys
 from subscribers.rights import (
     Answering,
@@ -142,6 +150,8 @@ from subscribers.witnesses import read as read_witnessed
 
 __all__ = [
     "AUDIENCE_RULE",
+    "BLOCKED",
+    "LETTERS_KEPT",
     "LOADERS",
     "UNDO_DAYS",
     "Address",
@@ -153,12 +163,14 @@ __all__ = [
     "Batch",
     "Broken",
     "BrokenChain",
+    "Candidates",
     "Caps",
     "Choice",
     "Confirmed",
     "Consented",
     "Counts",
     "Departure",
+    "Display",
     "Dossier",
     "Dropped",
     "EndReason",
@@ -185,6 +197,7 @@ __all__ = [
     "Keyring",
     "Keys",
     "Kind",
+    "LastLetter",
     "LinkView",
     "Move",
     "NotSubscribed",
@@ -239,6 +252,7 @@ __all__ = [
     "asked",
     "asked_for",
     "audience",
+    "candidates",
     "certify",
     "check_receipt",
     "checkpoints",
@@ -251,23 +265,29 @@ __all__ = [
     "counted",
     "csv_lines",
     "depart_again",
+    "display",
+    "displayed",
     "drop_held",
     "end_tracking",
     "end_tracking_by_token",
     "erase",
     "erase_fingerprint",
     "erase_left_before",
+    "evidence_of",
     "expire",
     "expire_requests",
     "export",
     "exported",
+    "forget_last_letters",
     "grow",
     "held",
     "hold",
-    "hold_of",
     "import_csv",
     "imports_made",
     "is_tracked",
+    "language_of",
+    "last_addressee",
+    "last_letters_waiting",
     "ledger_triggers",
     "lint",
     "lock",
@@ -278,6 +298,7 @@ __all__ = [
     "move",
     "neutral",
     "new_key",
+    "new_pair",
     "newly_overdue",
     "noted",
     "notices",
@@ -286,7 +307,9 @@ __all__ = [
     "pause",
     "preferences",
     "prune_counts",
+    "prune_holds",
     "prune_links",
+    "read_evidence",
     "read_witnessed",
     "reading_tokens",
     "recipients",
@@ -295,6 +318,7 @@ __all__ = [
     "release",
     "release_held",
     "requester",
+    "require_public",
     "resume",
     "set_language",
     "set_rhythm",

@@ -5,13 +5,16 @@ state, is found by what left the house: a checkpoint's note or its blinded line,
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from sqlalchemy import select
 from sqlmodel import Session
 
-from subscribers import registry, states, witnesses
+from subscribers import bulk, states, witnesses
 from subscribers.errors import IllegalChange, UnreadableSeal
 from subscribers.keys import Keys, Sealed
 from subscribers.ledger import consent, evidence, forest, merkle, notices
@@ -20,6 +23,7 @@ from subscribers.ledger.evidence import AUTHORISING, GENESIS, RELEASING, Actor, 
 from subscribers.ledger.merkle import Tree
 from subscribers.ledger.notices import NoticeKind
 from subscribers.ledger.signed_notes import Verifier
+from subscribers.registry import SUBSCRIBERS, SUBSCRIPTIONS
 from subscribers.states import NONE, Change, EndReason, Place
 from subscribers.witnesses import Broken, Witnessed
 
@@ -44,6 +48,21 @@ class Verdict:
     unfinished: int = 0
 
 
+class _Held(NamedTuple):
+    """Where a subscription stands as its row has it, be it nonsense."""
+
+    id: int
+    subject: bytes
+    newsletter: str
+    state: str
+    reason: str | None
+    authorised_by: int | None
+
+    def __str__(self) -> str:
+        ended = f" ({self.reason})" if self.reason else ""
+        return f"{self.state}{ended} by event {self.authorised_by}"
+
+
 @dataclass(slots=True, kw_only=True)
 class _Standing:
     """What the events so far say of one subject and newsletter."""
@@ -54,6 +73,11 @@ class _Standing:
 
     def __str__(self) -> str:
         return f"{self.place} by event {self.authorised_by}"
+
+    def is_of(self, held: _Held) -> bool:
+        """Whether a subscription stands where the events say."""
+        place = self.place
+        return (place.state, place.reason, self.authorised_by) == (held.state, held.reason, held.authorised_by)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +98,8 @@ class _Replay:
     released: set[bytes] = field(default_factory=set)
 
     def blame(self, seq: int, reason: str) -> None:
-        self.broken.append(Broken(seq=seq, reason=reason))
+        # Of damaged text something may be told, which is no Unicode.
+        self.broken.append(Broken(seq=seq, reason=reason.encode("utf-8", "backslashreplace").decode()))
 
 
 def verify(
@@ -85,6 +110,11 @@ def verify(
     Every stored checkpoint is recomputed on the way, and with `verifier` its signature checked; so is what was
     `witnessed`, checkpoints somebody kept elsewhere.
     """
+    with bulk.verbatim(session):
+        return _verify(session, keys, verifier, witnessed)
+
+
+def _verify(session: Session, keys: Keys, verifier: Verifier | None, witnessed: Witnessed | None) -> Verdict:
     asked = witnesses.gather(session, witnessed)
     walk = _Replay(
         keys=keys,
@@ -126,7 +156,7 @@ def _follow(walk: _Replay, event: Stored) -> None:
         walk.blame(expected, f"{missing} missing")
     elif event.previous != walk.last_entry:
         walk.blame(event.seq, "does not follow the event before it")
-    computed = evidence.entry(event.previous, event.header.encode(), event.commitment)
+    computed = evidence.entry(event.previous, evidence.raw(event.header), event.commitment)
     if computed != event.entry:
         walk.blame(event.seq, "header, commitment or link differ from what was chained")
     header = _header(event)
@@ -150,9 +180,14 @@ def _header(event: Stored) -> dict[str, Any]:
 
 
 def _columns_match(event: Stored, header: dict[str, Any]) -> bool:
-    told = tuple(header.get(name) for name in ("seq", "subject", "newsletter", "kind", "wording"))
-    held = (event.seq, event.subject.hex(), event.newsletter, event.kind, event.wording)
-    return told == held and event.kind in _KINDS
+    return (
+        header.get("seq") == event.seq
+        and header.get("subject") == event.subject.hex()
+        and header.get("newsletter") == event.newsletter
+        and header.get("kind") == event.kind
+        and header.get("wording") == event.wording
+        and event.kind in _KINDS
+    )
 
 
 def _texts(walk: _Replay, event: Stored, header: dict[str, Any]) -> None:
@@ -173,6 +208,9 @@ def _payload(walk: _Replay, event: Stored) -> None:
         return
     if event.kind in RELEASING:
         walk.released.add(event.subject)
+        return
+    if not walk.keys.has_at_hand(event.subject):
+        walk.unopened.setdefault(event.subject, []).append(event.seq)
         return
     try:
         plain = walk.keys.open(event.subject, Sealed.EVIDENCE, event.sealed)
@@ -205,13 +243,12 @@ def _apply(walk: _Replay, event: Stored, header: dict[str, Any]) -> None:
     """What the event does to its subscription, as the table of changes says."""
     before = walk.standings.get((event.subject, event.newsletter))
     try:
-        reason = header.get("reason")
-        change = Change(Kind(event.kind), Actor(header["actor"]), EndReason(reason) if reason else None)
+        change = _change(event.kind, header["actor"], header.get("reason"))
         place = states.after(before.place if before else NONE, change)
     except IllegalChange as error:
         walk.blame(event.seq, str(error))
         return
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):
         walk.blame(event.seq, "its header names no known event, hand or reason")
         return
     if place == (before.place if before else NONE) and change.kind not in AUTHORISING:
@@ -220,6 +257,11 @@ def _apply(walk: _Replay, event: Stored, header: dict[str, Any]) -> None:
     authorised_by = event.seq if change.kind in AUTHORISING else earlier
     standing = _Standing(place=place, authorised_by=authorised_by, seq=event.seq)
     walk.standings[event.subject, event.newsletter] = standing
+
+
+@lru_cache(maxsize=256)
+def _change(kind: str, actor: str, reason: str | None) -> Change:
+    return Change(Kind(kind), Actor(actor), EndReason(reason) if reason else None)
 
 
 def _end_of_chain(walk: _Replay, head: consent.Head) -> None:
@@ -233,15 +275,25 @@ def _end_of_chain(walk: _Replay, head: consent.Head) -> None:
 def _projection(walk: _Replay, session: Session) -> None:
     # Of an erased person no subscription is left.
     expected = {name: told for name, told in walk.standings.items() if name[0] not in walk.released}
-    for one in registry.all_subscriptions(session):
+    for one in _all_held(session):
         told = expected.pop((one.subject, one.newsletter), None)
-        found = _Standing(place=one.place, authorised_by=one.authorised_by, seq=0)
         if told is None:
-            walk.blame(one.authorised_by or 0, f"subscription {one.id} is {found}, no event says so")
-        elif str(told) != str(found):
-            walk.blame(told.seq, f"subscription {one.id} is {found}, the ledger says {told}")
+            walk.blame(one.authorised_by or 0, f"subscription {one.id} is {one}, no event says so")
+        elif not told.is_of(one):
+            walk.blame(told.seq, f"subscription {one.id} is {one}, the ledger says {told}")
     for (_, newsletter), told in expected.items():
         walk.blame(told.seq, f"the ledger says {told}, but there is no such subscription to {newsletter}")
+
+
+def _all_held(session: Session) -> Iterator[_Held]:
+    """Every subscription there is, streamed."""
+    mine = SUBSCRIPTIONS.c
+    wanted = select(
+        mine.id, SUBSCRIBERS.c.subject, mine.newsletter, mine.state, mine.ended_reason, mine.authorised_by
+    ).join(SUBSCRIBERS, SUBSCRIBERS.c.id == mine.subscriber_id)
+    with session.connection().execute(wanted.execution_options(yield_per=consent.STREAM_ROWS)) as found:
+        for row in found:
+            yield _Held(*row)
 
 
 def _blocks(walk: _Replay, session: Session) -> None:

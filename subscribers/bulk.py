@@ -3,7 +3,10 @@
 Constraints and triggers hold as for any other row; only SQLAlchemy's own work on each value is left out.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Table, text
@@ -12,23 +15,28 @@ from sqlmodel import Session
 
 # Below this a COPY costs more to begin than it saves.
 COPY_FROM: Final = 20
+# Rows of one INSERT on SQLite, which opens a savepoint for each statement that fires a trigger.
+TOGETHER: Final = 50
 CACHE_KILOBYTES: Final = 32_000
+# So much may wait in SQLite's write-ahead log, 64 MB of it: what a batch writes, the next ones write again.
+LOG_PAGES: Final = 16_000
 
 
 def insert(session: Session, table: Table, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
     """Insert rows of plain values, in the order of `columns`. Raises what any INSERT raises."""
     connection = session.connection()
     names = ", ".join(columns)
-    if connection.dialect.name == "postgresql":
-        if len(rows) >= COPY_FROM:
-            _copy(connection, f"COPY {table.name} ({names}) FROM STDIN", rows)
-            return
-        mark = "%s"
-    else:
-        mark = "?"
-    marks = ", ".join([mark] * len(columns))
-    if rows:
-        connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(rows))  # noqa: S608
+    postgres = connection.dialect.name == "postgresql"
+    if postgres and len(rows) >= COPY_FROM:
+        _copy(connection, f"COPY {table.name} ({names}) FROM STDIN", rows)
+        return
+    marks = f"({', '.join(['%s' if postgres else '?'] * len(columns))})"
+    whole = len(rows) - len(rows) % TOGETHER
+    for some, size in ((rows[:whole], TOGETHER), (rows[whole:], 1)):
+        statement = f"INSERT INTO {table.name} ({names}) VALUES {', '.join([marks] * size)}"  # noqa: S608
+        values = [tuple(chain.from_iterable(some[n : n + size])) for n in range(0, len(some), size)]
+        if values:
+            connection.exec_driver_sql(statement, values)
 
 
 def make_room(session: Session) -> None:
@@ -36,6 +44,7 @@ def make_room(session: Session) -> None:
     connection = session.connection()
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
+        connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
 
 
 def among(session: Session, statement: str, values: Collection[bytes], *before: object) -> Sequence[Row[Any]]:
@@ -62,6 +71,25 @@ def reserve(session: Session, table: Table, count: int) -> Sequence[int]:
     highest = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
     first = int(highest.scalar_one_or_none() or 0) + 1
     return range(first, first + count)
+
+
+@contextmanager
+def verbatim(session: Session) -> Iterator[None]:
+    """Read damaged text, too, each byte that is no UTF-8 as a surrogate: SQLite's driver would refuse the whole row.
+
+    PostgreSQL keeps no such text.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    usual = driver.text_factory
+    driver.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    try:
+        yield
+    finally:
+        driver.text_factory = usual
 
 
 def _copy(connection: Connection, statement: str, rows: Iterable[tuple[object, ...]]) -> None:

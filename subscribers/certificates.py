@@ -35,7 +35,7 @@ def certify(session: Session, keys: Keys, office: Office, address: Address, now:
 
     Raises ReceiptRefused when nothing is held, and UnreadableSeal when its evidence does not open any more.
     """
-    subject = _subject(session, keys, address)
+    subject = _holder(session, keys, address).subject
     checkpoint = checkpoints.make(session, keys, office.signer, now)
     tree = Forest(session, checkpoint.size)
     events = [
@@ -63,13 +63,18 @@ def certify(session: Session, keys: Keys, office: Office, address: Address, now:
     )
 
 
-def _subject(session: Session, keys: Keys, address: Address) -> bytes:
+def language_of(session: Session, keys: Keys, address: Address) -> str:
+    """The language an address is written to (BCP 47). Raises ReceiptRefused when nothing is held on it."""
+    return _holder(session, keys, address).language
+
+
+def _holder(session: Session, keys: Keys, address: Address) -> registry.Person | requests.Request:
     fingerprint = keys.fingerprint(address)
     person = registry.people(session, [fingerprint]).get(fingerprint)
     asked = requests.of_address(session, fingerprint)
     if person is None and not asked:
         raise ReceiptRefused("nothing is held on that address")
-    return person.subject if person else asked[-1].subject
+    return person or asked[-1]
 
 
 def _texts(session: Session, events: list[Certified]) -> dict[str, Shown]:

@@ -7,60 +7,58 @@ A keyed mark that names nobody stays behind, as in a withdrawal: an old file imp
 person back. It keeps nobody from signing up again by their own hand, unless they asked never to be written to.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import Column, Date, LargeBinary, delete, select
-from sqlmodel import Field, Session, SQLModel
+from sqlmodel import Session
 
-from subscribers import departures, grants, limits, registry, requests, rights, suppressions
+from subscribers import (
+    access,
+    departures,
+    grants,
+    holds,
+    last_letters,
+    limits,
+    registry,
+    requests,
+    rights,
+    states,
+    suppressions,
+)
 from subscribers.addresses import Address
 from subscribers.departures import Departure
 from subscribers.errors import ErasureHeld, UnreadableSeal
 from subscribers.keys import Keys, Sealed
+from subscribers.last_letters import LastLetter
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import Actor, Event, Evidence, Kind
 from subscribers.registry import Person
 from subscribers.requests import Request
 from subscribers.rights import Answering, Asking, Right
-from subscribers.states import EndReason, SuppressionReason
+from subscribers.states import EndReason, State, SuppressionReason
 
 PROOF_OVER: Final = "proof no longer needed"
-
-
-class LegalHoldRow(SQLModel, table=True):
-    """An address whose evidence must be kept for now (GDPR 17(3)(e)): why, on whose word, and until when."""
-
-    __tablename__ = "legal_hold"
-
-    fingerprint: bytes = Field(sa_column=Column(LargeBinary(33), primary_key=True))
-    reason: str
-    owner: str
-    until: date = Field(sa_column=Column(Date, nullable=False))
-
-
-_HOLDS: Final = SQLModel.metadata.tables["legal_hold"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Why an address cannot be erased yet."""
-
-    reason: str
-    owner: str
-    until: date
+SEALED: Final = "the evidence stays sealed under a legal hold until {} (GDPR 17(3)(e))"
+# A subject, and the fingerprint of an address of theirs.
+Mark = tuple[bytes, bytes]
+UNREACHABLE: Final = frozenset({EndReason.BOUNCED, EndReason.COMPLAINED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
-    """What went. The keys of `subjects` are to be shredded after the commit; the numbers are those of deliveries."""
+    """What went. The keys of `subjects` are to be shredded after the commit; the numbers are those of deliveries.
+
+    `letter` is due to who was erased, and `held_until` the day to which their evidence is kept sealed, if it is.
+    """
 
     subjects: tuple[bytes, ...] = ()
     subscriptions: tuple[int, ...] = ()
     requests: tuple[int, ...] = ()
+    letter: LastLetter | None = None
+    held_until: date | None = None
 
     def __add__(self, other: "Erased") -> "Erased":
         return Erased(
@@ -94,27 +92,31 @@ def erase(
 ) -> Erased:
     """Take out everything that is held on the person behind a pseudonym; nobody behind it is nothing to do.
 
-    Raises ErasureHeld while a legal hold stands. `keys.shred(erased.subjects)` belongs after the commit.
+    Under a legal hold the evidence is sealed before; raises ErasureHeld where there is no key to seal it to.
+    `keys.shred(erased.subjects)` belongs after the commit.
     """
     consent.lock(session)
     marks = registry.fingerprints_of(session, subject) | requests.fingerprints_of(session, subject)
+    for one in holds.standing(session, marks, now.date()).values():
+        if not keys.offline:
+            raise ErasureHeld(one.reason, one.owner, one.until)
+    letter = _last_letter(session, keys, marks, now)
     for mark in marks:
-        held = hold_of(session, mark)
-        if held and held.until >= now.date():
-            raise ErasureHeld(held.reason, held.owner, held.until)
         if never_again:
             reason = SuppressionReason.OBJECTED.value
             suppressions.add(session, mark, reason, evidence.by or "holder", now)
             departures.note(session, [Departure(mark, departures.SUPPRESSED, "", reason, now)])
+    actor = Actor.DESK if evidence.by else Actor.SUBJECT
+    gone = _close(session, keys, marks, Closing(actor=actor, evidence=evidence, now=now))
     if marks:
         asking = Asking(kind=Right.ERASURE, fingerprint=None, received_at=now, channel=evidence.method)
-        rights.answer(session, rights.ask(session, asking), Answering(by=evidence.by or "holder", at=now))
-    actor = Actor.DESK if evidence.by else Actor.SUBJECT
-    return _close(session, keys, marks, Closing(actor=actor, evidence=evidence, now=now))
+        note = SEALED.format(gone.held_until) if gone.held_until else ""
+        rights.answer(session, rights.ask(session, asking), Answering(by=evidence.by or "holder", at=now, note=note))
+    return replace(gone, letter=letter and replace(letter, held_until=gone.held_until))
 
 
 def erase_fingerprint(session: Session, keys: Keys, fingerprint: bytes, evidence: Evidence, now: datetime) -> Erased:
-    """Erase again, after a restore, who had been erased: whatever a hold says now, it did not then."""
+    """Erase again, after a restore, who had been erased; what a hold needs is sealed, as far as it can be read."""
     consent.lock(session)
     return _close(session, keys, [fingerprint], Closing(evidence=evidence, now=now))
 
@@ -123,29 +125,10 @@ def erase_left_before(session: Session, keys: Keys, before: datetime, now: datet
     """Take out some of those who left every newsletter before a moment, whose proof is not needed any longer."""
     consent.lock(session)
     found = registry.left_before(session, before, limit)
-    held = {mark for mark in found if (one := hold_of(session, mark)) and one.until >= now.date()}
+    held = holds.standing(session, found, now.date())
     evidence = Evidence(method="retention", reason=PROOF_OVER)
     closing = Closing(reason=PROOF_OVER, evidence=evidence, now=now)
     return _close(session, keys, [mark for mark in found if mark not in held], closing)
-
-
-def hold(session: Session, fingerprint: bytes, why: Hold) -> None:
-    """Let nobody erase this address until a day; a later hold takes an earlier one's place."""
-    release(session, fingerprint)
-    values = {"fingerprint": fingerprint, "reason": why.reason, "owner": why.owner, "until": why.until}
-    session.connection().execute(_HOLDS.insert().values(values))
-
-
-def release(session: Session, fingerprint: bytes) -> bool:
-    """End a hold; returns whether there was one."""
-    done = session.connection().execute(delete(_HOLDS).where(_HOLDS.c.fingerprint == fingerprint))
-    return bool(done.rowcount)
-
-
-def hold_of(session: Session, fingerprint: bytes) -> Hold | None:
-    """The hold on an address, over or not."""
-    row = session.connection().execute(select(_HOLDS).where(_HOLDS.c.fingerprint == fingerprint)).one_or_none()
-    return None if row is None else Hold(reason=row.reason, owner=row.owner, until=row.until)
 
 
 def close_ledger(session: Session, keys: Keys, subjects: Sequence[bytes], closing: Closing) -> None:
@@ -175,7 +158,9 @@ def _close(session: Session, keys: Keys, marks: Collection[bytes], closing: Clos
     subjects = tuple(sorted({one.subject for one in people} | {one.subject for one in asked}))
     if not subjects:
         return Erased()
-    limits.forget_letters(session, _mailboxes(keys, people, asked))
+    addresses = _addresses(keys, people, asked)
+    limits.forget_letters(session, {keys.mailbox(one) for one in addresses.values()})
+    held_until = _keep_held(session, keys, addresses, closing.now.date())
     close_ledger(session, keys, subjects, closing)
     gone = sorted({one.fingerprint for one in people} | {one.fingerprint for one in asked})
     departures.note(session, [Departure(mark, departures.ERASED, "", closing.reason, closing.now) for mark in gone])
@@ -188,15 +173,44 @@ def _close(session: Session, keys: Keys, marks: Collection[bytes], closing: Clos
         subjects=subjects,
         subscriptions=tuple(registry.remove(session, [one.id for one in people])),
         requests=tuple(one.id for one in asked),
+        held_until=held_until,
     )
 
 
-def _mailboxes(keys: Keys, people: Sequence[Person], asked: Sequence[Request]) -> set[bytes]:
-    """By what letters to these people are counted; whose key is gone already has none that can be found."""
-    sealed = [(one.subject, Sealed.ADDRESS, one.sealed) for one in people]
-    sealed += [(one.subject, Sealed.REQUEST, one.sealed) for one in asked]
-    found = set()
-    for subject, kind, seal in sealed:
+def _keep_held(session: Session, keys: Keys, addresses: Mapping[Mark, Address], today: date) -> date | None:
+    """Seal the evidence of those who are under a hold, and return until when; None where nobody is, or nothing can."""
+    found = holds.standing(session, {mark for _, mark in addresses}, today) if keys.offline else {}
+    for (subject, mark), address in addresses.items():
+        if mark in found:
+            holds.keep_evidence(session, keys, subject, address, found[mark])
+    return max((one.until for one in found.values()), default=None)
+
+
+def _last_letter(session: Session, keys: Keys, marks: Collection[bytes], now: datetime) -> LastLetter | None:
+    """The letter that tells of an erasure, to the newest address; None where nothing more may be written."""
+    people = list(registry.people(session, marks).values())
+    asked = [one for mark in marks for one in requests.of_address(session, mark)]
+    mine = registry.subscriptions_of(session, [one.fingerprint for one in people])
+    dead = any(one.ended_reason in UNREACHABLE for one in mine) and all(one.state is State.ENDED for one in mine)
+    address = next(iter(_addresses(keys, people, [] if people else asked[-1:]).values()), None)
+    barred = any(states.bars_last_letter(suppressions.bars(session, one)) for one in marks)
+    if dead or barred or address is None:
+        return None
+    number, expires_at = last_letters.keep(session, keys, address, now)
+    return LastLetter(
+        id=number,
+        newsletter=access.known_from(session, people[0]) if people else asked[-1].newsletter,
+        language=people[0].language if people else asked[-1].language,
+        expires_at=expires_at,
+    )
+
+
+def _addresses(keys: Keys, people: Sequence[Person], asked: Sequence[Request]) -> dict[Mark, Address]:
+    """The addresses of these people, each once; whose key is gone already has none that can be read."""
+    sealed = [(one.subject, one.fingerprint, Sealed.ADDRESS, one.sealed) for one in people]
+    sealed += [(one.subject, one.fingerprint, Sealed.REQUEST, one.sealed) for one in asked]
+    found: dict[Mark, Address] = {}
+    for subject, mark, kind, seal in sealed:
         with suppress(UnreadableSeal):
-            found.add(keys.mailbox(Address.parse(keys.open(subject, kind, seal).decode())))
+            found.setdefault((subject, mark), Address.parse(keys.open(subject, kind, seal).decode()))
     return found

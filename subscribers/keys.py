@@ -73,11 +73,12 @@ class Keys:
     """Seals, fingerprints and tokens. `chance` is where every key, nonce, salt and public id comes from.
 
     Without a `ring` nothing that belongs to one subject can be sealed or opened, except with keys drawn here.
+    `offline` is the public key that evidence under a legal hold is sealed to (a PEM), or nothing.
     """
 
     __slots__ = (
-        *("_at_hand", "_head", "_kek", "_mailbox", "_number", "_pepper", "_pepper_number", "_tokens", "chance", "ring"),
-        *("_code", "_counter", "_ticket"),
+        *("_at_hand", "_head", "_kek", "_mailbox", "_number", "_pepper", "_pepper_number", "_tokens"),
+        *("_code", "_counter", "_ticket", "chance", "offline", "ring"),
     )
 
     def __init__(
@@ -87,14 +88,14 @@ class Keys:
         number: int = 1,
         former: Mapping[int, bytes] | None = None,
         ring: Keyring | None = None,
+        offline: bytes = b"",
         chance: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         roots = {**(former or {}), number: root}
         for key_number, one in roots.items():
             if len(one) != ROOT_BYTES or not 0 < key_number < 256:
                 raise ValueError(f"a root is {ROOT_BYTES} bytes, its number 1 to 255")
-        self.chance = chance
-        self.ring = ring
+        self.chance, self.ring, self.offline = chance, ring, offline
         self._at_hand: dict[bytes, bytes] = {}
         self._number = number
         self._kek = {n: _derive(one, "kek/1") for n, one in roots.items()}
@@ -176,6 +177,10 @@ class Keys:
     def scrub(self) -> None:
         """Leave nothing of shredded keys in the keyring's files."""
         self._ring().scrub()
+
+    def has_at_hand(self, subject: bytes) -> bool:
+        """Whether `fetch` found this subject's key."""
+        return subject in self._at_hand
 
     def forget(self) -> None:
         """Ask the keyring anew for every key."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import grants, particulars, registry, requests, suppressions
+from subscribers import grants, holds, particulars, registry, requests, suppressions
 from subscribers.access import DAY, Granted, address_of, known_from, usable
 from subscribers.addresses import Address
 from subscribers.errors import InvalidToken
@@ -74,10 +74,13 @@ def move(session: Session, keys: Keys, token: str, now: datetime, evidence: Evid
     consent.append(session, keys, [event], now)
     # Whoever signs up with the old address later is somebody else.
     requests.forget(session, person.fingerprint)
-    particulars.readdress(session, keys, person, new)
     grants.use_all(session, person.subject, now)
     grants.close_sessions(session, person.subject)
-    return _grant(session, keys, person, Errand.MOVED, old, now)
+    # While it is still known by the old address what she receives: the letter is in the name of one of these.
+    told = _grant(session, keys, person, Errand.MOVED, old, now)
+    particulars.readdress(session, keys, person, new)
+    holds.follow(session, person.fingerprint, keys.fingerprint(new))
+    return told
 
 
 def _is_free(session: Session, keys: Keys, person: Person, new: Address) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import limits, registry, requests, restraint, states, suppressions
+from subscribers import displays, limits, registry, requests, restraint, states, suppressions
 from subscribers.addresses import Address
 from subscribers.audience import Dropped
 from subscribers.errors import ExpiredToken, InvalidToken, UnreadableSeal
@@ -212,7 +212,7 @@ def confirm(session: Session, keys: Keys, token: str, now: datetime, evidence: E
     It lifts what only its holder may lift: an objection, a complaint of long ago, the bounce of a dead mailbox.
 
     Raises InvalidToken when the token is not genuine, or the address has been withdrawn or suppressed since; and
-    ExpiredToken when its hours are over or a newer letter has taken its place.
+    ExpiredToken when its hours are over, a newer letter has taken its place, or its words were replaced a week ago.
     """
     keys.read_token(Purpose.CONFIRM, token)
     consent.lock(session)
@@ -308,7 +308,8 @@ def _standing(session: Session, request: Request, now: datetime) -> tuple[Reques
         if not _is_running(session, request):
             raise InvalidToken
         return request, True
-    if request.state in {RequestState.SUPERSEDED, RequestState.EXPIRED} or now >= request.expires_at:
+    over = request.state in {RequestState.SUPERSEDED, RequestState.EXPIRED} or now >= request.expires_at
+    if over or displays.is_outdated(session, request.newsletter, request.wording, now):
         raise ExpiredToken(request.requested_at)
     return request, False
 

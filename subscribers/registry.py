@@ -3,7 +3,7 @@
 It decides nothing: opt_in, opt_out and imports do, and append to the consent ledger before they call here.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -32,7 +32,7 @@ from subscribers import bulk
 from subscribers.addresses import Address
 from subscribers.instants import from_ms, to_ms, to_text
 from subscribers.keys import Keys, Sealed
-from subscribers.ledger import consent, triggers
+from subscribers.ledger import triggers
 from subscribers.states import EndReason, Place, Rhythm, State
 from subscribers.tokens import ID_BYTES
 
@@ -70,7 +70,8 @@ class SubscriptionRow(SQLModel, table=True):
         CheckConstraint("(state = 'ended') = (ended_reason IS NOT NULL)", name=conv("ck_subscription_ended")),
         CheckConstraint("(state = 'paused') = (paused_until IS NOT NULL)", name=conv("ck_subscription_paused")),
         CheckConstraint("rhythm IN ('every', 'weekdays', 'friday')", name=conv("ck_subscription_rhythm")),
-        Index("ix_subscription_newsletter", "newsletter", "state"),
+        # One newsletter's subscriptions in the order they are written to.
+        Index("ix_subscription_newsletter", "newsletter", "id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -237,13 +238,6 @@ def running(session: Session, newsletter: str, limit: int) -> list[Subscription]
     ]
 
 
-def all_subscriptions(session: Session) -> Iterator[Subscription]:
-    """Every subscription there is, streamed."""
-    with session.connection().execute(_joined().execution_options(yield_per=consent.STREAM_ROWS)) as found:
-        for row in found:
-            yield _subscription(row)
-
-
 def fingerprints_of(session: Session, subject: bytes) -> set[bytes]:
     """The fingerprint of a subscriber's address."""
     wanted = select(SUBSCRIBERS.c.fingerprint).where(SUBSCRIBERS.c.subject == subject)
@@ -293,11 +287,11 @@ def add_subscriptions(
     at = to_ms(now)
     # Ids that begin alike stand side by side in the index: beside each other they cost a fraction of the writing. What
     # is left of chance tells them apart; that nobody can make one up is the work of the token's signature.
-    common = keys.chance(COMMON_BYTES)
-    public_ids = [common + keys.chance(ID_BYTES - COMMON_BYTES) for _ in wanted]
+    common, own = keys.chance(COMMON_BYTES), ID_BYTES - COMMON_BYTES
+    chance = keys.chance(own * len(wanted))
     rows = [
-        (one.subscriber_id, newsletter, public_id, str(one.state), one.ended_reason or None, one.authorised_by, at)
-        for one, public_id in zip(wanted, public_ids, strict=True)
+        (person, newsletter, common + chance[n * own : (n + 1) * own], str(state), ended_reason, authorised_by, at)
+        for n, (person, state, authorised_by, ended_reason) in enumerate(wanted)
     ]
     columns = ("subscriber_id", "newsletter", "public_id", "state", "ended_reason", "authorised_by", "changed_at")
     bulk.insert(session, SUBSCRIPTIONS, columns, rows)

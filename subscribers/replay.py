@@ -11,7 +11,7 @@ from subscribers.keys import Keys
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import Evidence
 from subscribers.opt_out import end_again
-from subscribers.states import EndReason, RequestState, State
+from subscribers.states import EndReason, RequestState, State, SuppressionReason
 
 
 def depart_again(session: Session, keys: Keys, gone: Departure, now: datetime) -> tuple[bool, Erased]:
@@ -31,6 +31,11 @@ def depart_again(session: Session, keys: Keys, gone: Departure, now: datetime) -
     if gone.action == departures.SUPPRESSED:
         new = gone.reason not in suppressions.reasons(session, gone.fingerprint)
         suppressions.add(session, gone.fingerprint, gone.reason, "restore journal", now)
+        return new, Erased()
+    if not (mine or requests.of_address(session, gone.fingerprint)):
+        # Nobody to end, but an older file must not bring in as a reader who is known to have left.
+        new = not suppressions.reasons(session, gone.fingerprint)
+        suppressions.add(session, gone.fingerprint, SuppressionReason.LEFT.value, "restore journal", now)
         return new, Erased()
     wanted = [one for one in older if one.newsletter == gone.newsletter and one.state is not State.ENDED]
     for one in asked:

@@ -178,6 +178,8 @@ SUPPRESSING: Final = {
 }
 # Lifted by an owner and a second person; all others by the holder's own confirmation.
 BY_THE_DESK: Final = frozenset({SuppressionReason.DESK, SuppressionReason.LEGAL})
+# Nor are these told that they were erased: they called us spam, or their mailbox is dead.
+_UNWELCOME: Final = BY_THE_DESK | {SuppressionReason.COMPLAINED, SuppressionReason.BOUNCED}
 
 
 def after(before: Place, change: Change) -> Place:
@@ -232,6 +234,11 @@ def bars_letter(bars: Collection[Bar], now: datetime) -> bool:
         and now < _end_of(one.letter_month) + LETTER_RESTS
         for one in bars
     )
+
+
+def bars_last_letter(bars: Iterable[Bar]) -> bool:
+    """Whether somebody who was erased is not even told so. Who objected or left is: it answers what they asked."""
+    return any(one.reason in _UNWELCOME for one in bars)
 
 
 def _end_of(month: str) -> datetime:

@@ -24,7 +24,9 @@ from newsletter.rendering.preflight.content import target_fault
 from newsletter.rendering.template import TEMPLATES
 from newsletter.safekeeping import arming
 from newsletter.scheduling import timetable
+from newsletter.web import forms
 from newsletter.web.door import Door
+from newsletter.web.pages import Pages
 
 FREE_BYTES: Final = 500_000_000
 OLD_DAYS: Final = 365
@@ -90,6 +92,11 @@ def _templates(one: House) -> Iterator[Found]:
         for folder in (TEMPLATES / paper.template, *sorted(correspondence.LETTERS.iterdir())):
             template.load(folder, paper.direction)
         yield Found(part="template", state="ok", detail=f"{paper.key}: {paper.template} compiles")
+
+
+def _forms(one: House) -> Iterator[Found]:
+    count = forms.require_untouched(Pages(config=one.config, database=one.database, vault=one.vault, clock=house.clock))
+    yield Found(part="forms", state="ok", detail=f"{count} forms that ask for consent, nothing ticked beforehand")
 
 
 def _timetable(one: House) -> Iterator[Found]:
@@ -206,4 +213,4 @@ def _key(key: Key, domains: Sequence[str], *, signs: bool) -> Iterator[Found]:
         yield Found(part="dkim", state="warn", detail=f"{what} has signed for long; run `worldbrief dkim rotate`")
 
 
-CHECKS: Final = (_home, _database, _site, _templates, _timetable, _people, _privacy, _signups, _relay, _dkim)
+CHECKS: Final = (_home, _database, _site, _templates, _forms, _timetable, _people, _privacy, _signups, _relay, _dkim)

@@ -41,6 +41,7 @@ def show(address: AddressArgument, *, as_json: JSONOption = False) -> None:
     now = house.clock()
     with house.opened() as one, one.database.snapshot() as session:
         found = subscribers.show(session, one.vault.keys, Address.parse(address))
+        sealed = subscribers.evidence_of(session, one.vault.keys.fingerprint(Address.parse(address)))
     if not (found.subscriptions or found.requests or found.suppressions):
         house.say("worldbrief: nothing is held on that address")
         raise typer.Exit(1)
@@ -50,6 +51,8 @@ def show(address: AddressArgument, *, as_json: JSONOption = False) -> None:
     house.stdout.print(found.address, markup=False)
     for reason in found.suppressions:
         house.stdout.print(f"  suppressed: {reason}", markup=False)
+    if sealed:
+        house.stdout.print("  evidence is sealed under a legal hold: worldbrief subscriber sealed")
     for each in found.subscriptions:
         ended = f" ({each.ended_reason})" if each.ended_reason else ""
         house.stdout.print(f"  {each.newsletter}: {each.state_at(now)}{ended}", markup=False)

@@ -1,7 +1,10 @@
 """`worldbrief privacy …` and the erasing of people: what readers have a right to, and what is kept no longer."""
 
+import base64
+import binascii
 import threading
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +15,9 @@ from newsletter.cli.house import ByOption, JSONOption
 from newsletter.cli.people import AddressArgument, subscriber
 from newsletter.cli.progress import bar, stopping
 from newsletter.delivery import farewell, idle
+from newsletter.delivery.farewell import Wish
 from newsletter.desk import ropa as records
+from newsletter.errors import NewsletterError
 from newsletter.scheduling.retention import Retention
 from subscribers import Address, Answering, Asking, Evidence, Hold, Right
 
@@ -33,17 +38,24 @@ def erase(
     by: ByOption = "cli",
     as_json: JSONOption = False,
 ) -> None:
-    """Erase a person for good, in old backups too: rows and keys go, the consent ledger still verifies."""
+    """Erase a person for good, in old backups too: rows and keys go, one last letter says so, the ledger verifies.
+
+    Under a legal hold the evidence is sealed to the key of `worldbrief keys hold` before.
+    """
     evidence = Evidence(method="erase command", by=by, reason=reason)
+    wish = Wish(address=Address.parse(address), evidence=evidence, never_again=never_again)
     with house.opened() as one:
-        gone = farewell.erase(
-            one.database, one.vault.keys, Address.parse(address), evidence, house.clock(), never_again=never_again
-        )
+        gone = farewell.erase(one.database, one.vault.keys, one.config, wish, house.clock())
+    until = gone.held_until.isoformat() if gone.held_until else None
     if as_json:
         counts = {"subscriptions": len(gone.subscriptions), "requests": len(gone.requests)}
-        house.answer({"erased": bool(gone.subjects), **counts, "never_again": never_again})
+        told = {"never_again": never_again, "told": gone.letter is not None, "held_until": until}
+        house.answer({"erased": bool(gone.subjects), **counts, **told})
     elif gone.subjects:
         house.say(f"erased, with {len(gone.subscriptions)} subscriptions and {len(gone.requests)} sign-up requests")
+        house.say("a last letter tells them" if gone.letter else "no letter tells them: nothing may be written there")
+        if until:
+            house.say(f"the evidence stays sealed under the legal hold until {until}; the letter says so")
     else:
         house.say("worldbrief: nothing is held on that address")
     if not gone.subjects:
@@ -59,17 +71,47 @@ def hold(
 ) -> None:
     """Keep a person’s evidence until a day, for a legal claim (GDPR 17(3)(e)); the same again is another day."""
     with house.opened() as one, one.database.transaction() as session:
+        ready = bool(one.vault.hold_pem)
         mark = one.vault.keys.fingerprint(Address.parse(address))
         subscribers.hold(session, mark, Hold(reason=reason, owner=by, until=_day(until)))
     house.say(f"held until {until}")
+    if not ready:
+        house.say("worldbrief: there is no key to seal evidence to, so an erasure is refused: worldbrief keys hold")
 
 
 @subscriber.command()
 def release(address: AddressArgument) -> None:
-    """End a hold before its day."""
+    """End a hold before its day; what was sealed under it is destroyed."""
     with house.opened() as one, one.database.transaction() as session:
         there = subscribers.release(session, one.vault.keys.fingerprint(Address.parse(address)))
     house.say("released" if there else "worldbrief: there was no hold")
+
+
+@subscriber.command()
+def sealed(address: AddressArgument) -> None:
+    """Print the evidence that was sealed when somebody was erased under a legal hold, for `unseal`."""
+    with house.opened() as one, one.database.snapshot() as session:
+        found = subscribers.evidence_of(session, one.vault.keys.fingerprint(Address.parse(address)))
+    if not found:
+        house.say("worldbrief: nothing is sealed on that address")
+        raise typer.Exit(1)
+    for each in found:
+        house.stdout.print(base64.b64encode(each).decode())
+
+
+@subscriber.command()
+def unseal(
+    file: Annotated[Path, typer.Argument(help="What `worldbrief subscriber sealed` printed.")],
+    key: Annotated[Path, typer.Option("--key", help="The private key that `worldbrief keys hold` wrote.")],
+) -> None:
+    """Open sealed evidence with the private key, on any machine: address, events and commitments as JSON."""
+    private = house.content(key)
+    for line in house.content(file).splitlines():
+        try:
+            packed = base64.b64decode(line, validate=True)
+        except binascii.Error as error:
+            raise NewsletterError(f"{file}: is not what `worldbrief subscriber sealed` printed") from error
+        house.answer(subscribers.read_evidence(private, packed))
 
 
 @app.command()
@@ -78,7 +120,7 @@ def retain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would go, and write nothing.")] = False,
     as_json: JSONOption = False,
 ) -> None:
-    """Delete what is kept no longer: expired sign-ups, the evidence of those long gone, keys that open nothing."""
+    """Delete what is kept no longer: expired sign-ups, evidence of those long gone, holds that are over, dead keys."""
     stop = threading.Event()
     with house.opened() as one, stopping(stop), bar("cleaning") as tell:
         job = Retention(database=one.database, config=one.config, vault=one.vault, stop=stop, tell=tell)

@@ -8,19 +8,20 @@ import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 import subscribers
+from newsletter import languages
 from newsletter.cli import house
 from newsletter.cli.house import House, JSONOption
 from newsletter.cli.people import AddressArgument, consent
 from newsletter.config import Newsletter
 from newsletter.errors import NewsletterError
-from newsletter.web import consents, joining, receipts
+from newsletter.web import consents, forms, receipts
 from newsletter.web.pages import Pages
-from subscribers import Address, ReceiptRefused, Verifier, Weakness, lint
+from subscribers import Address, Display, ReceiptRefused, Verifier, Weakness, lint
 
 app = consent
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -42,12 +43,11 @@ def receipt(
     as_format: Annotated[Format, typer.Option("--format", help="For machines, a screen or print.")] = Format.JSONLD,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; only you can read it.")] = None,
 ) -> None:
-    """Certify what the ledger holds on one address (ISO/IEC TS 27560), with its proof."""
+    """Certify what the ledger holds on one address (ISO/IEC TS 27560), with its proof; a page in its own language."""
     if as_format is Format.PDF and out is None:
         raise typer.BadParameter("a PDF needs --out FILE")
     with house.opened() as one:
-        pages = _pages(one)
-        content = _written(pages, receipts.make(pages, Address.parse(address)), as_format)
+        content = _written(_pages(one), Address.parse(address), as_format)
     if out is None:
         sys.stdout.write(content.decode())
         return
@@ -77,11 +77,13 @@ def lint_wordings(*, as_json: JSONOption = False) -> None:
     """Say what is weak in the wordings and forms people are shown; leaves with 1 only when a control is pre-ticked."""
     with house.opened() as one:
         pages = _pages(one)
-        found = [(paper.key, each) for paper in one.config.newsletters.values() for each in _weak(one, pages, paper)]
+        found = [(paper.key, each) for paper in one.config.newsletters.values() for each in _weak(one, paper)]
+        found += [(f"{form.page}.html", each) for form in forms.all_forms(pages) for each in _loose(one, form)]
         with one.database.snapshot() as session:
             kept = subscribers.notices.forms(session)
         found += [(f"form {form.digest[:16]}", each) for form in kept for each in lint.form(form.text)]
-    for where, each in found:
+    # What is weak in every language is weak once.
+    for where, each in dict.fromkeys(found):
         if as_json:
             house.answer({"where": where, **house.plain(each)})
         else:
@@ -91,29 +93,30 @@ def lint_wordings(*, as_json: JSONOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _weak(one: House, pages: Pages, paper: Newsletter) -> list[Weakness]:
+def _weak(one: House, paper: Newsletter) -> list[Weakness]:
+    publisher = one.config.site.publisher
+    asked = consents.deployed(paper, publisher).values()
+    shown = [lint.Shown(wording=each.text, language=each.language, controller=publisher) for each in asked]
+    return [weak for each in shown for weak in lint.inspect(each)]
+
+
+def _loose(one: House, form: Display) -> list[Weakness]:
+    """What is weak in a form; where somebody unknown signs up, policy and terms are to be one link away."""
     site = one.config.site
-    found: list[Weakness] = []
-    for asked in consents.deployed(paper, site.publisher).values():
-        shown = lint.Shown(
-            wording=asked.text,
-            language=asked.language,
-            controller=site.publisher,
-            form=joining.snapshot(pages, paper, asked),
-            links=(site.privacy_url, site.terms_url),
-        )
-        found += lint.inspect(shown)
-    return found
+    return lint.form(form.text, (site.privacy_url, site.terms_url) if form.page in forms.PAGES else ())
 
 
 def _pages(one: House) -> Pages:
     return Pages(config=one.config, database=one.database, vault=one.vault, clock=house.clock)
 
 
-def _written(pages: Pages, made: dict[str, Any], wanted: Format) -> bytes:
+def _written(pages: Pages, address: Address, wanted: Format) -> bytes:
+    made = receipts.make(pages, address)
     if wanted is Format.JSONLD:
         return receipts.as_json(made).encode()
-    page = receipts.as_html(pages, made).encode()
+    with pages.database.snapshot() as session:
+        own = subscribers.language_of(session, pages.keys, address)
+    page = receipts.as_html(pages, made, languages.language(languages.nearest(own) or languages.CODES[0])).encode()
     return page if wanted is Format.HTML else _printed(page)
 
 

@@ -16,7 +16,9 @@ from newsletter.delivery import reconciliation, roster
 from newsletter.errors import SecretError
 from newsletter.safekeeping import backups, copies
 
-keys = typer.Typer(help="The secret key.", no_args_is_help=True, rich_markup_mode=None)
+keys = typer.Typer(
+    help="The keys: the secret one, and the one for legal holds.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def backup(
@@ -88,6 +90,16 @@ def copy_to(
     if as_json:
         house.answer({"rows": rows})
     house.say(f"{sum(rows.values())} rows copied; the keyring and secret.key stay where they are")
+
+
+@keys.command()
+def hold(
+    out: Annotated[Path, typer.Option("--out", help="The file for the private half: take it off this machine.")],
+) -> None:
+    """Make the key that evidence under a legal hold is sealed to. Who has only this machine cannot open it."""
+    public = vault.create_hold_key(house.load_config().home, out)
+    house.say(f"{public}: the public half; every machine of this house needs it")
+    house.say(f"{out}: the private half; nothing here ever reads it: move it to where your counsel keeps such things")
 
 
 @keys.command()

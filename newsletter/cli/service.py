@@ -27,7 +27,8 @@ from newsletter.desk.accounts import Role
 from newsletter.postbox import Arrived, Postbox, running
 from newsletter.relays import ONLY
 from newsletter.scheduling import scheduler
-from newsletter.web.app import serve
+from newsletter.web import app
+from newsletter.web.pages import Pages
 
 db = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
 account = typer.Typer(help="Desk accounts.", no_args_is_help=True, rich_markup_mode=None)
@@ -80,28 +81,30 @@ def run(
     environ = dict(os.environ)
     stop = threading.Event()
     # The server raises the signal that stopped it once more, so somebody must be there to take it.
-    with (
-        house.opened(settings) as one,
-        _postbox(one.config, environ, wanted=postbox),
-        stopping(stop),
-        beside(all_parts(one.config), environ),
-    ):
-        clockwork = threading.Thread(
-            target=scheduler.run, args=(one.database, one.config, one.vault, house.clock, stop), daemon=True
-        )
-        clockwork.start()
-        house.say(f"World Brief on http://{one.config.web.host}:{one.config.web.port}/ (desk: /desk/), Ctrl-C to stop")
-        try:
-            serve(one.database, one.config, one.vault, house.clock)
-        finally:
-            stop.set()
-            clockwork.join()
+    with house.opened(settings) as one, _postbox(one.config, environ, wanted=postbox), stopping(stop):
+        # What cannot be served is said before anything is sent.
+        pages = app.opened(one.database, one.config, one.vault, house.clock)
+        with beside(all_parts(one.config), environ):
+            _serve(one, pages, stop)
+
+
+def _serve(one: House, pages: Pages, stop: threading.Event) -> None:
+    clockwork = threading.Thread(
+        target=scheduler.run, args=(one.database, one.config, one.vault, house.clock, stop), daemon=True
+    )
+    clockwork.start()
+    house.say(f"World Brief on http://{one.config.web.host}:{one.config.web.port}/ (desk: /desk/), Ctrl-C to stop")
+    try:
+        app.serve(pages)
+    finally:
+        stop.set()
+        clockwork.join()
 
 
 def web() -> None:
     """Serve the public pages and the desk alone."""
     with house.opened() as one, stopping(threading.Event()):
-        serve(one.database, one.config, one.vault, house.clock)
+        app.serve(app.opened(one.database, one.config, one.vault, house.clock))
 
 
 def work() -> None:

@@ -19,7 +19,7 @@ from newsletter.config import Config, Newsletter
 from newsletter.delivery import dispatch, dkim
 from newsletter.delivery.dispatch import Single
 from newsletter.delivery.dkim import Signer
-from newsletter.delivery.ledger import CONFIRMATION, MailingId
+from newsletter.delivery.ledger import CONFIRMATION, ERASED, MailingId
 from newsletter.delivery.outcome import Replied
 from newsletter.delivery.relay import Relay
 from newsletter.delivery.routing import Switch
@@ -33,7 +33,7 @@ from newsletter.rendering.letter import Recipient
 from newsletter.rendering.proof import Proof
 from newsletter.rendering.template import TEMPLATES
 from newsletter.vault import Vault
-from subscribers import Granted
+from subscribers import Granted, LastLetter
 
 LETTERS: Final = TEMPLATES / "letters"
 log = logging.getLogger("world_brief.correspondence")
@@ -77,6 +77,22 @@ def about_oneself(
         person=granted.grant_id,
         proof_digest=made.digest,
         expires_at=granted.expires_at,
+    )
+    return dispatch.letter(session, single, now)
+
+
+def last(session: Session, newsletter: Newsletter, config: Config, due: LastLetter, now: datetime) -> MailingId:
+    """Queue the letter that tells somebody of their erasure, in the transaction that erased them."""
+    spoken = languages.choose("", newsletter.language, "")
+    until = spoken.date(due.held_until) if due.held_until else ""
+    made = _letter(ERASED, newsletter, config, {"until": until})
+    store.freeze(session, made.digest, proof.to_bytes(made), now)
+    single = Single(
+        kind=ERASED,
+        newsletter=newsletter.key,
+        person=due.id,
+        proof_digest=made.digest,
+        expires_at=due.expires_at,
     )
     return dispatch.letter(session, single, now)
 

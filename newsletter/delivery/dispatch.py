@@ -106,7 +106,7 @@ def _opening(
     session: Session, press: Press, terms: Terms, record: EditionRecord, digest: str, *, now: datetime
 ) -> Opening:
     subscribers.lock(session)  # Or a consent given between its count and its selection would unbalance the accounts.
-    audience = subscribers.audience(session, record.newsletter, now, record.on)
+    found = subscribers.candidates(session, record.newsletter, now, record.on)
     expires_at = record.send_at + timedelta(hours=press.newsletter.expires_after_hours)
     return Opening(
         newsletter=record.newsletter,
@@ -114,9 +114,9 @@ def _opening(
         on=record.on,
         proof_digest=digest,
         expires_at=min(expires_at, terms.expires_at or expires_at),
-        eligible=audience.eligible,
-        candidates=audience.candidates,
-        excluded=audience.excluded,
+        eligible=found.eligible,
+        candidates=found.count,
+        excluded=found.excluded,
         chunk_size=terms.witness.config.delivery.chunk_size,
         checkpoint=terms.witness.sign(session, now),
     )

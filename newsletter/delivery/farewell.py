@@ -1,9 +1,11 @@
-"""The whole of an erasure: the person's rows, the words of their deliveries, and then, for good, their keys.
+"""The whole of an erasure: the person's rows, the words of their deliveries, the letter that says so, then their keys.
 
-The rows go in one transaction, the keys after it. Stopped in between, the daily retention does the rest.
+The rows go in one transaction, the keys after it. Stopped in between, the daily retention does the rest. Where the last
+letter went is forgotten when it has left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -11,23 +13,41 @@ from sqlmodel import Session
 
 import subscribers
 from newsletter import readership
+from newsletter.config import Config
 from newsletter.database import Database
-from newsletter.delivery.ledger import ATTEMPTS, CONFIRMATION, DELIVERIES, EDITION, MAILINGS
+from newsletter.delivery import correspondence
+from newsletter.delivery.ledger import ATTEMPTS, CONFIRMATION, DELIVERIES, EDITION, ERASED, MAILINGS, OPEN
 from subscribers import Address, Erased, Evidence, Keys
 
 
-def erase(
-    database: Database, keys: Keys, address: Address, evidence: Evidence, now: datetime, *, never_again: bool
-) -> Erased:
-    """Erase whoever holds an address; an empty answer where nobody does. Raises ErasureHeld."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Who is to be erased, how that was asked for, and whether they are never to be written to again."""
+
+    address: Address
+    evidence: Evidence
+    never_again: bool = False
+
+
+def erase(database: Database, keys: Keys, config: Config, wish: Wish, now: datetime) -> Erased:
+    """Erase whoever holds an address and queue the letter that says so; an empty answer where nobody does.
+
+    Raises ErasureHeld.
+    """
     with database.transaction() as session:
-        subject = subscribers.subject_of(session, keys, address)
+        subject = subscribers.subject_of(session, keys, wish.address)
         if subject is None:
-            if never_again:
-                subscribers.suppress(session, keys, address, subscribers.SuppressionReason.OBJECTED, evidence.by, now)
+            if wish.never_again:
+                reason, by = subscribers.SuppressionReason.OBJECTED, wish.evidence.by
+                subscribers.suppress(session, keys, wish.address, reason, by, now)
             return Erased()
-        gone = subscribers.erase(session, keys, subject, evidence, now, never_again=never_again)
+        gone = subscribers.erase(session, keys, subject, wish.evidence, now, never_again=wish.never_again)
         forget(session, gone)
+        known = config.newsletters
+        paper = gone.letter and (known.get(gone.letter.newsletter) or next(iter(known.values()), None))
+        if gone.letter and paper:
+            spoken = correspondence.in_language(paper, gone.letter.language)
+            correspondence.last(session, spoken, config, gone.letter, now)
     finish(database, keys, gone.subjects)
     return gone
 
@@ -43,11 +63,40 @@ def forget(session: Session, gone: Erased) -> None:
     """Keep the number of each delivery and what became of it; no word a relay said about it, and nothing it read."""
     for one in gone.subscriptions:
         readership.forget(session, one)
-    connection = session.connection()
     # Letters of errands are numbered by links, which are gone; what a relay said never holds an address anyway.
-    edition, confirmation = MAILINGS.c.kind == EDITION, MAILINGS.c.kind == CONFIRMATION
-    for recipients, of in ((gone.subscriptions, edition), (gone.requests, confirmation)):
-        mailings = sa.select(MAILINGS.c.id).where(of).scalar_subquery()
-        for table in (DELIVERIES, ATTEMPTS) if recipients else ():
-            mine = (table.c.mailing_id.in_(mailings), table.c.recipient_id.in_(recipients), table.c.reply != "")
-            connection.execute(sa.update(table).where(*mine).values(reply=""))
+    for kind, recipients in ((EDITION, gone.subscriptions), (CONFIRMATION, gone.requests)):
+        _forget_replies(session, kind, recipients)
+
+
+def forget_last_letters(database: Database, keys: Keys, now: datetime) -> None:
+    """Forget where the letters went that have left, cannot leave, or are a day old; mostly there are none."""
+    with database.snapshot() as session:
+        due = _over(session, now)
+    if not due:
+        return
+    with database.transaction() as session:
+        over = _over(session, now)
+        _forget_replies(session, ERASED, over)
+        subjects = subscribers.forget_last_letters(session, over)
+    finish(database, keys, subjects)
+
+
+def _over(session: Session, now: datetime) -> list[int]:
+    waiting = subscribers.last_letters_waiting(session)
+    still = sa.select(DELIVERIES.c.recipient_id).where(
+        DELIVERIES.c.mailing_id.in_(_mailings(ERASED)),
+        DELIVERIES.c.recipient_id.in_(waiting),
+        DELIVERIES.c.state.in_(OPEN),
+    )
+    leaving = set(session.connection().execute(still).scalars()) if waiting else set()
+    return [number for number, until in waiting.items() if number not in leaving or until <= now]
+
+
+def _forget_replies(session: Session, kind: str, recipients: Collection[int]) -> None:
+    for table in (DELIVERIES, ATTEMPTS) if recipients else ():
+        mine = (table.c.mailing_id.in_(_mailings(kind)), table.c.recipient_id.in_(recipients), table.c.reply != "")
+        session.connection().execute(sa.update(table).where(*mine).values(reply=""))
+
+
+def _mailings(kind: str) -> sa.ScalarSelect[int]:
+    return sa.select(MAILINGS.c.id).where(MAILINGS.c.kind == kind).scalar_subquery()

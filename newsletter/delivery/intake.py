@@ -17,10 +17,10 @@ from sqlmodel import Session
 import subscribers
 from newsletter.config import Config
 from newsletter.database import Database
-from newsletter.delivery import claims, leases, ledger, returns, roster
+from newsletter.delivery import claims, farewell, leases, ledger, returns, roster
 from newsletter.delivery.claims import Claim, Settlement
 from newsletter.delivery.leases import Lease, Wanted
-from newsletter.delivery.ledger import CONFIRMATION, EDITION, Accounts, Mailing, MailingId
+from newsletter.delivery.ledger import CONFIRMATION, EDITION, ERASED, Accounts, Mailing, MailingId
 from newsletter.delivery.outcome import DeliveryState, Fault, Outcome, Replied, Reply, Scope, Submitted, judge
 from newsletter.delivery.replies import without_addresses
 from newsletter.delivery.seals import Seals
@@ -38,6 +38,8 @@ Person = subscribers.Recipient | subscribers.Requester | subscribers.Addressee
 # Consent that was read longer ago than this is read again before the last byte of a letter.
 FRESH: Final = timedelta(seconds=5)
 DURABLE_SECONDS: Final = 0.1
+# Who a letter that is no edition goes to, by its kind; any other is about an errand.
+_FINDERS: Final = {CONFIRMATION: subscribers.requester, ERASED: subscribers.last_addressee}
 LOST: Final = "lost"
 LONGEST_WAIT_SECONDS: Final = 300
 MOST_REPLY: Final = 500
@@ -109,7 +111,10 @@ class Intake:
             roster.retire(session, self.worker.id)
 
     def tidy(self) -> None:
-        """Free what dead processes of this machine held, and let mailings follow their editions' hold and release."""
+        """Free what dead processes of this machine held, let mailings follow their editions' hold and release, and
+        forget where last letters went.
+        """
+        farewell.forget_last_letters(self._database, self._keys, self._clock())
         with self._database.snapshot() as session:
             dead = roster.dead(session)
             paused = ledger.paused(session)
@@ -270,7 +275,7 @@ class Intake:
             counted = bool(self.seals.proof(session, mailing).personal)
             reads = subscribers.reading_tokens(session, self._keys, list(ids), mailing.newsletter) if counted else {}
             return {one: self._recipient(mailing, one, known[one], reads.get(one, "")) for one in ids}
-        find = subscribers.requester if mailing.kind == CONFIRMATION else subscribers.addressee
+        find = _FINDERS.get(mailing.kind, subscribers.addressee)
         return {one: self._recipient(mailing, one, find(session, self._keys, one, now)) for one in ids}
 
     def _recipient(

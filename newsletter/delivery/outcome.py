@@ -183,6 +183,8 @@ _DETAILS: Final = {
     "7.13": Fault.RECIPIENT_INACTIVE,
     "7.515": Fault.SENDER_AUTH,
     **{f"7.{n}": Fault.SENDER_AUTH for n in range(20, 31)},
+    # "Mail flood detected" (draft-levine-mailbomb-header-02 section 4): our forms are being abused.
+    "7.28": Fault.SENDER_REPUTATION,
     **dict.fromkeys(_DEAD_DETAILS, Fault.RECIPIENT_DEAD),
 }
 _SUBJECTS: Final = {"6": Fault.CONTENT, "7": Fault.SENDER_REPUTATION}

@@ -7,6 +7,7 @@ import html
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
 
 from newsletter.config import Config
 
@@ -50,6 +51,37 @@ MEASURES = (
     "Nothing is sent from a restored backup until everybody who left since has been taken out again.",
 )
 
+# What depends on no setting.
+ALWAYS: Final = (
+    Activity(
+        name="Keeping mailboxes from being flooded",
+        purpose="to let nobody have more confirmation letters sent to a mailbox than it can bear",
+        basis="legitimate interest, GDPR 6(1)(f)",
+        people="whoever an address was typed for, and who typed it",
+        data="keyed hashes of mailbox, domain and network, and of an address whose holder said it was not them",
+        recipients="nobody",
+        kept="30 days; of the network one day; 90 days where the holder said so",
+    ),
+    Activity(
+        name="Legal claims",
+        purpose="to keep what a claim needs of somebody who is erased",
+        basis="legal claims, GDPR 17(3)(e)",
+        people="those under a legal hold",
+        data="address and evidence, sealed with a key that is not in the house; a keyed hash of the address",
+        recipients="whoever must answer the claim",
+        kept="until the hold ends",
+    ),
+    Activity(
+        name="Requests of readers",
+        purpose="to answer what readers ask for under their rights within a month",
+        basis="legal obligation, GDPR 6(1)(c)",
+        people="whoever asks",
+        data="kind, days, channel, a keyed hash of the address until an erasure",
+        recipients="nobody",
+        kept="as proof that it was answered",
+    ),
+)
+
 
 def record(config: Config) -> Record:
     """What this installation processes."""
@@ -80,6 +112,7 @@ def record(config: Config) -> Record:
                 recipients=relay,
                 kept=f"{config.signup.confirm_hours} hours, and 7 days more when nobody confirmed",
             ),
+            *ALWAYS,
             Activity(
                 name="Not writing to people",
                 purpose="to keep imports and restored backups from writing to those who left or objected",
@@ -88,15 +121,6 @@ def record(config: Config) -> Record:
                 data="a keyed hash of the address, reason and month",
                 recipients="nobody",
                 kept=f"until the holder comes back; the restore journal {privacy.journal_days} days",
-            ),
-            Activity(
-                name="Requests of readers",
-                purpose="to answer what readers ask for under their rights within a month",
-                basis="legal obligation, GDPR 6(1)(c)",
-                people="whoever asks",
-                data="kind, days, channel, a keyed hash of the address until an erasure",
-                recipients="nobody",
-                kept="as proof that it was answered",
             ),
             Activity(
                 name="Desk accounts",

@@ -4,6 +4,7 @@ Only here does a reader's address meet an edition. The same stencil and recipien
 what makes a repeated delivery recognisable.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from newsletter.rendering.proof import Proof, blank
 SENDER_ID: Final = "worldbrief"  # Feedback-ID wants 5 to 15 characters that never change.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _RETURN_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,62}")  # RFC 5321 4.5.3.1.1: 64 octets, of which `b+` takes two.
-_MARK: Final = re.compile(r"[A-Za-z0-9:./-]+(?: [A-Za-z0-9:./-]+)?")
+_MARK: Final = re.compile(r"[A-Za-z0-9:./=-]+(?: [A-Za-z0-9:./-]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +206,7 @@ def _form(proof: Proof, made: _Made) -> Form:
 def _marks(asked: Asked | None) -> dict[str, str]:
     if asked is None:
         return {}
-    marks = {"code": asked.code, "asked": f"{asked.at:%Y-%m-%d %H:%M}", "network": asked.network or "unknown"}
+    marks = {"code": asked.code, "asked": f"{asked.at:%Y-%m-%d %H:%M}", "network": _redacted(asked.network)}
     for name, value in marks.items():
         if not _MARK.fullmatch(value):
             raise MessageError(name, "holds what no such mark is made of")
@@ -217,6 +218,19 @@ def _profiled(headers: Sequence[Header], profile: Mapping[str, str]) -> tuple[He
     told = {name.lower() for name in profile}
     kept = [header for header in headers if header.name.lower() not in told]
     return (*kept, *(mime.plain(name, value) for name, value in profile.items() if value))
+
+
+def _redacted(network: str) -> str:
+    """Where a form was posted from, as Form-Sub tells it: an `x` for the part of the address that is not told."""
+    try:
+        told = ipaddress.ip_network(network)
+    except ValueError:
+        return "ip=none"
+    if told.version == 4:
+        octets = str(told.network_address).split(".")[: told.prefixlen // 8]
+        return f"ip4={'.'.join([*octets, *'xxxx'][:4])}"
+    groups = told.network_address.exploded.split(":")[: told.prefixlen // 16]
+    return f"ip6={':'.join(f'{int(one, 16):x}' for one in groups)}{'::x' * (len(groups) < 8)}"
 
 
 def _boundary(proof: Proof) -> str:
@@ -278,11 +292,11 @@ def _letter_headers(proof: Proof, values: Mapping[str, str]) -> list[Header]:
     ]
     if blank(proof.nonce, "code") not in proof.text:
         return headers
-    # It asks for confirmation: receivers can tell what a form caused (draft-levine-mailbomb-header), and a mail
-    # program's own button cancels the request.
+    # It asks for confirmation: receivers can tell what a form caused (draft-levine-mailbomb-header-02 section 3, whose
+    # grammar has white space on both sides of a semicolon), and a mail program's own button cancels the request.
     return [
         *headers,
-        mime.plain("Form-Sub", f"v=1; ip={values['network']}"),
+        mime.plain("Form-Sub", f"v=1 ; {values['network']}"),
         mime.plain("List-Unsubscribe", _link(f"{proof.site}/refuse/{values['token']}")),
         mime.plain("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     ]

@@ -47,6 +47,8 @@ class Retention:
             readership.prune(session, now)
             subscribers.prune_links(session, now)
             subscribers.prune_counts(session, now)
+            subscribers.prune_holds(session, now.date())
+        farewell.forget_last_letters(self.database, keys, now)
         swept = 0 if self.stop.is_set() else subscribers.sweep_keys(self.database.transaction, keys, now)
         if requests.requests or people.subjects or swept:
             farewell.finish(self.database, keys, ())

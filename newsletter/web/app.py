@@ -19,7 +19,7 @@ from newsletter.editions import store
 from newsletter.errors import NewsletterError
 from newsletter.languages import mark
 from newsletter.vault import Vault
-from newsletter.web import archive, desk, joining, legal, mine, public, reads, wishes
+from newsletter.web import archive, desk, forms, joining, legal, mine, public, reads, wishes
 from newsletter.web.desk import NotLoggedIn
 from newsletter.web.one_click import OneClick
 from newsletter.web.pages import FAILED, HEADERS, SORRY, Pages
@@ -119,7 +119,7 @@ def _sorry(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(NotSignedIn)
     def to_the_link(_request: Request, _error: Exception) -> Response:
-        return RedirectResponse("/my/", 303)
+        return RedirectResponse(wishes.current().to("/my/"), 303)
 
     @app.exception_handler(NewsletterError)
     @app.exception_handler(SubscribersError)
@@ -149,10 +149,18 @@ def _sorry(app: FastAPI, pages: Pages) -> None:
         return pages.page("sorry", 500, title=title, said=said)
 
 
-def serve(database: Database, config: Config, vault: Vault, clock: Callable[[], datetime]) -> None:
-    """Serve until SIGINT or SIGTERM. Paths carry tokens, so there is no access log."""
+def opened(database: Database, config: Config, vault: Vault, clock: Callable[[], datetime]) -> Pages:
+    """The pages of an installation, fit to be served. Raises TemplateError for a form that could gather no consent."""
     pages = Pages(config=config, database=database, vault=vault, clock=clock)
+    forms.require_untouched(pages)
     legal.publish(pages)
+    forms.publish(pages)
+    return pages
+
+
+def serve(pages: Pages) -> None:
+    """Serve until SIGINT or SIGTERM. Paths carry tokens, so there is no access log."""
+    config = pages.config
     uvicorn.run(
         application(pages),
         host=config.web.host,

@@ -24,8 +24,13 @@ class Consent:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the text's exact UTF-8 bytes: what the form posts back."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """By what the text is known: what the form posts back."""
+        return digest(self.text)
+
+
+def digest(text: str) -> str:
+    """The name of a wording or form: the SHA-256 of its exact UTF-8 bytes, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def shown(paper: Newsletter, publisher: str, code: str) -> Consent:

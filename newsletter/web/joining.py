@@ -15,27 +15,27 @@ from newsletter.config import Newsletter
 from newsletter.delivery import correspondence, signups
 from newsletter.errors import Overloaded
 from newsletter.languages import mark
-from newsletter.web import consents, legal, proof_of_work, stamps
+from newsletter.web import consents, forms, legal, proof_of_work, stamps
 from newsletter.web.consents import Consent
 from newsletter.web.door import Knock, Verdict, networks
-from newsletter.web.pages import HEADERS, POLICY, PRIVATE, SCRIPTED, Pages
+from newsletter.web.forms import Shown
+from newsletter.web.pages import HEADERS, PRIVATE, SCRIPTED, Pages
 from subscribers import Address, Evidence, InvalidAddress, InvalidToken, Typed
 
 TOKEN_PAGE: Final = HEADERS | PRIVATE
 FORM_PAGE: Final = SCRIPTED | {"Cache-Control": "no-store"}
-# The pages a form stands on: our own, and the one that other sites show in a frame.
-FORMS: Final = ("signup", "embed")
-SOURCES: Final = {"": "api", "signup": "form", "embed": "form in a frame of another site"}
+OWN, FRAMED = forms.PAGES
+SOURCES: Final = {"": "api", OWN: "form", FRAMED: "form in a frame of another site"}
 SAID: Final = "If that address can receive {name}, a confirmation letter is on its way."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What was posted, and by which way; `form` is the page the form stood on, of which a program has none."""
+    """What was posted: `shown` is the digest of the form, of which a program has none."""
 
     address: str
     wording: str
-    form: str = ""
+    shown: str | None = None
     knock: Knock
 
 
@@ -45,6 +45,7 @@ class Posted(BaseModel):
     address: str = Field("", max_length=1000)
     newsletter: str = Field("", max_length=100)
     wording: str = Field("", max_length=64)
+    shown: str = Field("", max_length=64)
     stamp: str = Field("", max_length=100)
     altcha: str = Field("", max_length=2000)
     weekday_tea: str = Field("", max_length=1000)
@@ -74,7 +75,6 @@ def _form_routes(router: APIRouter, pages: Pages) -> None:
     def sign_up(
         request: Request,
         posted: Annotated[Posted, Form()],
-        form: str = "",
     ) -> Response:
         paper = pages.newsletter(posted.newsletter)
         if paper is None:
@@ -86,8 +86,7 @@ def _form_routes(router: APIRouter, pages: Pages) -> None:
             shown_at=stamps.read(pages.stamp_key, paper.key, posted.stamp),
             honeypot=bool(posted.weekday_tea),
         )
-        stood = form if form in FORMS else FORMS[0]
-        entry = Entry(address=posted.address, wording=posted.wording, form=stood, knock=knock)
+        entry = Entry(address=posted.address, wording=posted.wording, shown=posted.shown, knock=knock)
         return _posted(pages, paper, entry)
 
     @router.post("/confirm/code")
@@ -162,14 +161,17 @@ def _form(pages: Pages, paper: Newsletter, status: int = 200, problem: str = "",
         consent=_consent(pages, paper),
         problem=problem,
         address=address,
-        form=FORMS[0],
+        form=OWN,
+        shown=forms.name(pages, paper, OWN),
         stamp=_stamp(pages, paper.key),
     )
 
 
 def _framed(pages: Pages, paper: Newsletter, origins: Sequence[str]) -> Response:
     """The form alone, for the sites that may show it in a frame; what it answers opens in a tab of its own."""
-    policy = POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {' '.join(origins)}")
+    policy = SCRIPTED["Content-Security-Policy"].replace(
+        "frame-ancestors 'none'", f"frame-ancestors {' '.join(origins)}"
+    )
     framing = {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "cross-origin"}
     return pages.page(
         "embed",
@@ -178,7 +180,8 @@ def _framed(pages: Pages, paper: Newsletter, origins: Sequence[str]) -> Response
         consent=_consent(pages, paper),
         problem="",
         address="",
-        form=FORMS[1],
+        form=FRAMED,
+        shown=forms.name(pages, paper, FRAMED),
         stamp=_stamp(pages, paper.key),
     )
 
@@ -195,8 +198,8 @@ def _posted(pages: Pages, paper: Newsletter, entry: Entry) -> Response:
     if verdict is Verdict.TOO_MANY:
         title, said = mark("Too many sign-ups from your network"), mark("Please try again in an hour.")
         return pages.page("sorry", 429, title=title, said=said)
-    consent = consents.deployed(paper, pages.config.site.publisher).get(entry.wording)
-    if consent is None:
+    shown = forms.seen(pages, paper, entry.wording, now, form=entry.shown)
+    if shown is None:
         problem = mark("The words of this form have changed since you opened it. Please read them again, then sign up.")
         return _form(pages, paper, 409, problem, entry.address)
     try:
@@ -208,7 +211,7 @@ def _posted(pages: Pages, paper: Newsletter, entry: Entry) -> Response:
         # A form on another site cannot carry our stamp, and a page left open overnight has lost its own.
         return _form(pages, paper, 409, mark("Please read this once more, then press the button."), entry.address)
     if verdict is Verdict.WELCOME:
-        _later(pages, paper, consent, address, entry)
+        _later(pages, paper, shown, address, entry.knock.host)
     ticket = subscribers.ticket(pages.keys, address, paper.key)
     hours = pages.config.signup.confirm_hours
     return pages.page("check", headers=TOKEN_PAGE, newsletter=paper, hours=hours, ticket=ticket, wrong=False)
@@ -226,39 +229,40 @@ def _called(pages: Pages, host: str, told: dict[str, str]) -> Response:
         wording=told.get("wording", ""),
         knock=Knock(host=host, proof=told["altcha"]),
     )
+    now = pages.clock()
     with pages.database.transaction() as session:
-        verdict = pages.door.admit(session, entry.knock, pages.clock())
+        verdict = pages.door.admit(session, entry.knock, now)
     if verdict is Verdict.TOO_MANY:
         return _told(429, "too many sign-ups from your network; try again in an hour")
-    consent = consents.deployed(paper, pages.config.site.publisher).get(entry.wording)
-    if consent is None:
-        return _told(409, "`wording` must be the SHA-256 of words that a form shows now")
+    shown = forms.seen(pages, paper, entry.wording, now, form=None)
+    if shown is None:
+        return _told(409, "`wording` must be the SHA-256 of words that a form shows now, or did in the last week")
     try:
         address = Address.parse(entry.address)
     except InvalidAddress as error:
         return _told(422, f"that address cannot be right: {error.reason.rstrip('.')}")
     if verdict is Verdict.WELCOME:
-        _later(pages, paper, consent, address, entry)
+        _later(pages, paper, shown, address, entry.knock.host)
     return _told(202, SAID.format(name=paper.name))
 
 
-def _later(pages: Pages, paper: Newsletter, consent: Consent, address: Address, entry: Entry) -> None:
+def _later(pages: Pages, paper: Newsletter, shown: Shown, address: Address, host: str) -> None:
     """Have the work done after the answer, so that neither its result nor the time it takes tells anybody anything."""
     notice = terms = ""
-    if entry.form:
+    if shown.page:
         with pages.database.snapshot() as session:
             notice, terms = legal.in_force(session, pages, pages.spoken(paper).code)
     request = signups.Request(
         newsletter=paper,
         address=address,
-        wording=consent.text,
-        language=consent.language,
-        form=snapshot(pages, paper, consent, entry.form) if entry.form else "",
+        wording=shown.consent.text,
+        language=shown.consent.language,
+        form=shown.form,
         notice=notice,
         terms=terms,
-        source=SOURCES[entry.form],
-        method="submit button" if entry.form else "JSON API",
-        network=networks(entry.knock.host)[1],
+        source=SOURCES[shown.page],
+        method="submit button" if shown.page else "JSON API",
+        network=networks(host)[1],
     )
     if not pages.joinings.put(request):
         raise Overloaded("too many are signing up at once")
@@ -341,8 +345,3 @@ def _strings(body: bytes) -> dict[str, str]:
 
 def _told(status: int, said: str) -> Response:
     return JSONResponse({"said": said}, status_code=status, headers=HEADERS | PRIVATE)
-
-
-def snapshot(pages: Pages, paper: Newsletter, consent: Consent, form: str = FORMS[0]) -> str:
-    """The form as it was shown, with nobody's entries: what proves that nothing in it was ticked beforehand."""
-    return pages.text(form, newsletter=paper, consent=consent, problem="", address="", form=form, stamp="")

@@ -124,18 +124,22 @@ def _shown(
 def _text(pages: Pages, kind: notices.NoticeKind, code: str, version: int, since: date | None) -> str:
     config, spoken = pages.config, languages.language(code)
     hosts = ", ".join(host for host in config.relay_hosts if host not in LOOPBACK)
+    controller = config.privacy.controller or config.site.publisher
     return pages.environment.get_template(f"legal_{kind}.html").render(
         spoken=spoken,
         version=version,
         since=spoken.date(since) if since else "",
         privacy=config.privacy,
-        controller=_apart(config.privacy.controller or config.site.publisher),
-        address=_apart(config.site.postal_address),
+        controller=_apart(controller),
+        # A postal address often begins with the name, which stands before it already.
+        address=_apart(config.site.postal_address.removeprefix(f"{controller}, ")),
         contact=config.site.contact_address,
         relay=config.privacy.relay_operator or hosts,
         counting=_counting(config),
         country=spoken.country(config.privacy.hosting_country),
         hours=config.signup.confirm_hours,
+        letter_days=subscribers.LETTERS_KEPT.days,
+        block_days=subscribers.BLOCKED.days,
         session_hours=config.web.session_hours,
     )
 

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 import subscribers
 from newsletter.languages import mark
-from newsletter.web import parting, portable, preferences
+from newsletter.web import parting, portable, preferences, wishes
 from newsletter.web.pages import Pages, network, secure
 from newsletter.web.visit import MINE, NO_ADDRESS, Ask, cookie_name, from_here, mail, page_of, posted, tell, visit_of
 from subscribers import Address, Evidence, ExpiredToken, InvalidAddress
@@ -83,7 +83,7 @@ def _door(router: APIRouter, pages: Pages) -> None:
                 entered = subscribers.open_visit(session, pages.keys, token, pages.clock())
         except ExpiredToken:
             return _ask_again(pages, 410, STALE)
-        answer = RedirectResponse("/my/data", 303, headers=MINE)
+        answer = RedirectResponse(wishes.current().to("/my/data"), 303, headers=MINE)
         by_tls = secure(request, pages.config.site.base_url)
         answer.set_cookie(
             cookie_name(pages, request),
@@ -100,7 +100,7 @@ def _door(router: APIRouter, pages: Pages) -> None:
         visit = posted(pages, request, form_token)
         with pages.database.transaction() as session:
             subscribers.close_visit(session, visit.token)
-        answer = RedirectResponse("/my/", 303, headers=MINE)
+        answer = RedirectResponse(wishes.current().to("/my/"), 303, headers=MINE)
         by_tls = secure(request, pages.config.site.base_url)
         answer.delete_cookie(cookie_name(pages, request), secure=by_tls, httponly=True, samesite="strict")
         return answer

@@ -5,7 +5,7 @@ import logging
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -37,7 +37,7 @@ from newsletter.vault import Vault
 from newsletter.web import wishes
 from newsletter.web.clerk import Clerk, Leavings
 from newsletter.web.door import HOUR, Door, networks
-from subscribers import ExpiredToken, InvalidAddress, InvalidToken, NotSubscribed
+from subscribers import Display, ExpiredToken, InvalidAddress, InvalidToken, NotSubscribed
 
 # Nothing but our own style sheet and pictures, and forms that go nowhere else.
 POLICY: Final = (
@@ -53,7 +53,7 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-# The sign-up page alone runs a script, our own, which asks us for a proof of work.
+# The sign-up form alone runs a script, our own, which asks us for a proof of work.
 SCRIPTED: Final = HEADERS | {"Content-Security-Policy": f"{POLICY}; script-src 'self'; connect-src 'self'"}
 PRIVATE: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 
@@ -122,6 +122,11 @@ class Pages:
         return Door(keys=self.keys, settings=self.config.signup, proof_key=self.vault.derive("pow/1"))
 
     @cached_property
+    def forms(self) -> dict[str, Mapping[str, Display]]:
+        """The sign-up forms of each newsletter as they stand, once they have been rendered."""
+        return {}
+
+    @cached_property
     def stamp_key(self) -> bytes:
         """The key behind the stamps of the readers' forms."""
         return self.vault.derive("stamps/1")
@@ -140,13 +145,20 @@ class Pages:
     def environment(self) -> jinja2.Environment:
         """The pages' own templates; text is escaped, and a missing value is an error."""
         loader = jinja2.FileSystemLoader(TEMPLATES / "pages")
+        # Never reloaded: a form is shown as it was looked at and published when the house was opened, whatever an
+        # upgrade does to the files meanwhile.
         one = jinja2.Environment(
-            loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=loader,
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
         )
         one.globals.update(
             site=self.config.site, newsletters=self.config.newsletters, style=self.style_name, script=self.script_name
         )
-        one.filters.update(local=_local)
+        one.filters.update(local=_local, day=date.fromisoformat)
         languages.install(one)
         return one
 
@@ -218,6 +230,11 @@ class Pages:
         if name.startswith("desk"):
             spoken = languages.language("en")
         return self.environment.get_template(f"{name}.html").render(values, spoken=spoken, wishes=wishes.current())
+
+    def text_in(self, code: str, name: str, **values: object) -> str:
+        """The HTML of one page in a language of CODES, whoever asks for it."""
+        spoken = languages.language(code)
+        return self.environment.get_template(f"{name}.html").render(values, spoken=spoken, wishes=wishes.NOBODY)
 
     def speaking(self, **values: object) -> Language:
         """What a page of these values speaks: a known reader's own language goes before the newsletter's."""

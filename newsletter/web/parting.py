@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from newsletter.delivery import farewell
+from newsletter.delivery.farewell import Wish
 from newsletter.web import receipts
 from newsletter.web.pages import Pages, network, secure
 from newsletter.web.visit import MINE, cookie_name, page_of, posted, visit_of
@@ -26,7 +27,8 @@ def routes(router: APIRouter, pages: Pages) -> None:
         # A receipt is made against a checkpoint of its own, which is kept: so this is no GET.
         visit = posted(pages, request, form_token)
         made = receipts.make(pages, visit.visitor.address)
-        text = receipts.as_html(pages, made) if form == "html" else receipts.as_json(made)
+        spoken = pages.speaking(visitor=visit.visitor)
+        text = receipts.as_html(pages, made, spoken) if form == "html" else receipts.as_json(made)
         ending, kind = KINDS[form]
         name = f"consent-receipt-{pages.clock():%Y-%m-%d}.{ending}"
         named = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -45,13 +47,13 @@ def routes(router: APIRouter, pages: Pages) -> None:
     ) -> Response:
         visit = posted(pages, request, form_token)
         evidence = Evidence(method="erase button on the reader’s own pages", network=network(request))
+        wish = Wish(address=visit.visitor.address, evidence=evidence, never_again=never_again)
         try:
-            farewell.erase(
-                pages.database, pages.keys, visit.visitor.address, evidence, pages.clock(), never_again=never_again
-            )
+            gone = farewell.erase(pages.database, pages.keys, pages.config, wish, pages.clock())
         except ErasureHeld as error:
             return page_of(pages, "my_erase", visit, 409, held=error.until)
-        answer = pages.page("my_erased", headers=MINE, visitor=visit.visitor)
+        told = gone.letter is not None
+        answer = pages.page("my_erased", headers=MINE, visitor=visit.visitor, held=gone.held_until, told=told)
         by_tls = secure(request, pages.config.site.base_url)
         answer.delete_cookie(cookie_name(pages, request), secure=by_tls, httponly=True, samesite="strict")
         return answer

@@ -14,7 +14,7 @@ import subscribers
 from newsletter import languages, readership
 from newsletter.config import Newsletter
 from newsletter.languages import mark
-from newsletter.web import consents
+from newsletter.web import consents, forms, wishes
 from newsletter.web.consents import Consent
 from newsletter.web.pages import Pages, network
 from newsletter.web.visit import CHANGED, MINE, NO_ADDRESS, Visit, mail, page_of, posted, visit_of
@@ -107,7 +107,7 @@ def _choices(router: APIRouter, pages: Pages) -> None:
             _do(pages, visit.visitor, newsletter, wish)
         except Unclear as problem:
             return _preferences(pages, visit, Wrong(problem=str(problem), at=newsletter))
-        return RedirectResponse(f"/my/preferences?saved={newsletter}", 303, headers=MINE)
+        return _saved(newsletter)
 
 
 def _particulars(router: APIRouter, pages: Pages) -> None:
@@ -122,7 +122,7 @@ def _particulars(router: APIRouter, pages: Pages) -> None:
             raise HTTPException(422)
         with pages.database.transaction() as session:
             subscribers.set_language(session, pages.keys, visit.visitor.subject, language, pages.clock())
-        return RedirectResponse("/my/preferences?saved=language", 303, headers=MINE)
+        return _saved("language")
 
     @router.post("/address")
     def ask_to_move(
@@ -143,6 +143,11 @@ def _particulars(router: APIRouter, pages: Pages) -> None:
             lambda session, now: subscribers.ask_to_move(session, pages.keys, subject, new, now, letters_per_day=most),
         )
         return page_of(pages, "my_asked", visit)
+
+
+def _saved(what: str) -> Response:
+    """Back to the page of all preferences, which says so beside what was changed."""
+    return RedirectResponse(wishes.current().to(f"/my/preferences?saved={what}"), 303, headers=MINE)
 
 
 def _do(pages: Pages, visitor: Visitor, newsletter: str, wish: Wish) -> None:
@@ -207,10 +212,11 @@ def _subscribe(pages: Pages, visitor: Visitor, newsletter: str, wish: Wish) -> N
     paper = pages.config.newsletters.get(newsletter)
     if paper is None:
         raise HTTPException(404)
-    consent = consents.deployed(paper, pages.config.site.publisher).get(wish.digest)
-    if consent is None:
+    seen = forms.seen(pages, paper, wish.digest, pages.clock(), form=None)
+    if seen is None:
         raise Unclear(CHANGED)
-    form = pages.text("my_subscribe", newsletter=paper, consent=consent, form_token="")
+    consent = seen.consent
+    form = forms.subscribe_form(pages, paper, consent, pages.speaking(visitor=visitor).code)
     consented = Consented(newsletter=newsletter, wording=consent.text, form=form, language=consent.language)
     method = "subscribe button on the preferences page, opened by a link mailed to the address"
     evidence = Evidence(method=method, source="form", network=wish.network)

@@ -49,7 +49,7 @@ class Wishes:
         return [(languages.language(code), _with(self.path, self.query, code)) for code in languages.CODES]
 
 
-_NOBODY: Final = Wishes(method="POST")
+NOBODY: Final = Wishes(method="POST")
 _CURRENT: Final[ContextVar[Wishes]] = ContextVar("wishes")
 
 
@@ -67,7 +67,7 @@ def begin(scope: Scope) -> None:
 
 def current() -> Wishes:
     """The wishes of the request at hand; without one, nobody's."""
-    return _CURRENT.get(_NOBODY)
+    return _CURRENT.get(NOBODY)
 
 
 def _with(path: str, query: tuple[tuple[str, str], ...] | list[tuple[str, str]], code: str) -> str:

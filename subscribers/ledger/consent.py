@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     exists,
     literal,
+    literal_column,
     select,
     update,
 )
@@ -36,10 +37,11 @@ from subscribers import bulk
 from subscribers.errors import BrokenChain, UnreadableSeal
 from subscribers.keys import Box, Keys, Sealed
 from subscribers.ledger import evidence, triggers
-from subscribers.ledger.evidence import AUTHORISING, ENDING, GENESIS, SALT_BYTES, Event, Evidence, Kind
+from subscribers.ledger.evidence import ENDING, GENESIS, SALT_BYTES, Event, Evidence, Kind
 
 HEAD: Final = 1
 STREAM_ROWS: Final = 2_000
+_ENDS: Final[ColumnElement[bool]] = literal_column(f"kind IN ({', '.join(repr(one.value) for one in sorted(ENDING))})")
 
 
 class WordingRow(SQLModel, table=True):
@@ -59,6 +61,8 @@ class ConsentRow(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("seq > 0", name=conv("ck_consent_seq")),
         Index("ix_consent_subject", "subject", "newsletter", "seq"),
+        # Few events end a consent, and for every letter it is asked whether one did.
+        Index("ix_consent_ending", "subject", "newsletter", "seq", sqlite_where=_ENDS, postgresql_where=_ENDS),
     )
 
     seq: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
@@ -101,7 +105,7 @@ class ConsentHeadRow(SQLModel, table=True):
 
 triggers.attach(SQLModel.metadata, ("consent_wording", "consent", "consent_payload"))
 _WORDINGS: Final = SQLModel.metadata.tables["consent_wording"]
-_EVENTS: Final = SQLModel.metadata.tables["consent"]
+EVENTS: Final = SQLModel.metadata.tables["consent"]
 _PAYLOADS: Final = SQLModel.metadata.tables["consent_payload"]
 _HEAD: Final = SQLModel.metadata.tables["consent_head"]
 _EVENT_COLUMNS: Final = (
@@ -207,7 +211,7 @@ def append(
         payloads.append((seq, sealed))
         previous = entry
     try:
-        bulk.insert(session, _EVENTS, _EVENT_COLUMNS, rows)
+        bulk.insert(session, EVENTS, _EVENT_COLUMNS, rows)
         bulk.insert(session, _PAYLOADS, ("seq", "sealed"), payloads)
     except IntegrityError as error:
         raise BrokenChain(head.size + 1, "cannot be added; run `worldbrief consent verify`") from error
@@ -248,39 +252,19 @@ def intact_wordings(session: Session) -> set[str]:
     return {str(name) for name, text in found if evidence.digest(str(text)) == name}
 
 
-def stands(
-    seq: ColumnElement[int], subject: ColumnElement[bytes], newsletter: ColumnElement[str]
-) -> ColumnElement[bool]:
-    """The SQL that is true when event `seq` allows writing to this subject and nothing later has ended that."""
-    later = _EVENTS.alias("later")
-    given = exists().where(
-        _EVENTS.c.seq == seq,
-        _EVENTS.c.subject == subject,
-        _EVENTS.c.newsletter == newsletter,
-        _EVENTS.c.kind.in_(sorted(AUTHORISING)),
-    )
-    ended = exists().where(
-        later.c.subject == subject,
-        later.c.newsletter == newsletter,
-        later.c.seq > seq,
-        later.c.kind.in_(sorted(ENDING)),
-    )
-    return given & ~ended
-
-
 def tracking_stands(subject: ColumnElement[bytes], newsletter: ColumnElement[str]) -> ColumnElement[bool]:
     """The SQL that is true while a subject agrees to be counted as a person by one newsletter."""
-    later = _EVENTS.alias("later")
+    later = EVENTS.alias("later")
     ended = exists().where(
         later.c.subject == subject,
         later.c.newsletter == newsletter,
-        later.c.seq > _EVENTS.c.seq,
+        later.c.seq > EVENTS.c.seq,
         later.c.kind.in_(sorted({Kind.TRACKING_WITHDRAWN, *ENDING})),
     )
     return exists().where(
-        _EVENTS.c.subject == subject,
-        _EVENTS.c.newsletter == newsletter,
-        _EVENTS.c.kind == Kind.TRACKING_GIVEN.value,
+        EVENTS.c.subject == subject,
+        EVENTS.c.newsletter == newsletter,
+        EVENTS.c.kind == Kind.TRACKING_GIVEN.value,
         ~ended,
     )
 
@@ -293,43 +277,43 @@ def tracking_stands_for(session: Session, subject: bytes, newsletter: str) -> bo
 
 def last_between(session: Session, first: int, last: int, newsletter: str) -> dict[bytes, int]:
     """The subjects whose last event for a newsletter lies between two of the ledger, with the number of that event."""
-    later = _EVENTS.alias("later")
+    later = EVENTS.alias("later")
     ends = ~exists().where(
-        later.c.subject == _EVENTS.c.subject,
-        later.c.newsletter == _EVENTS.c.newsletter,
-        later.c.seq > _EVENTS.c.seq,
+        later.c.subject == EVENTS.c.subject,
+        later.c.newsletter == EVENTS.c.newsletter,
+        later.c.seq > EVENTS.c.seq,
     )
-    wanted = select(_EVENTS.c.subject, _EVENTS.c.seq).where(
-        _EVENTS.c.seq.between(first, last), _EVENTS.c.newsletter == newsletter, ends
+    wanted = select(EVENTS.c.subject, EVENTS.c.seq).where(
+        EVENTS.c.seq.between(first, last), EVENTS.c.newsletter == newsletter, ends
     )
     return {bytes(subject): int(seq) for subject, seq in session.connection().execute(wanted)}
 
 
 def kinds_and_days(session: Session, seqs: Iterable[int]) -> dict[int, tuple[Kind, str]]:
     """The kind of these events, and the day each was recorded on."""
-    wanted = select(_EVENTS.c.seq, _EVENTS.c.kind, _EVENTS.c.header).where(_EVENTS.c.seq.in_(list(seqs)))
+    wanted = select(EVENTS.c.seq, EVENTS.c.kind, EVENTS.c.header).where(EVENTS.c.seq.in_(list(seqs)))
     found = session.connection().execute(wanted)
     return {int(seq): (Kind(kind), str(json.loads(text)["day"])) for seq, kind, text in found}
 
 
 def history(session: Session, keys: Keys, subject: bytes) -> list[Recorded]:
     """Everything the ledger holds of one subject, oldest first."""
-    return [_recorded(keys, one) for one in _stored(session, _EVENTS.c.subject == subject)]
+    return [_recorded(keys, one) for one in _stored(session, EVENTS.c.subject == subject)]
 
 
 def recorded(session: Session, keys: Keys, seqs: Sequence[int]) -> dict[int, Recorded]:
     """These events with their evidence."""
-    return {one.seq: _recorded(keys, one) for one in _stored(session, _EVENTS.c.seq.in_(seqs))} if seqs else {}
+    return {one.seq: _recorded(keys, one) for one in _stored(session, EVENTS.c.seq.in_(seqs))} if seqs else {}
 
 
 def stored(session: Session, subject: bytes | None = None) -> Iterator[Stored]:
     """The whole ledger, or what it holds of one subject, in order, streamed."""
-    return _stored(session) if subject is None else _stored(session, _EVENTS.c.subject == subject)
+    return _stored(session) if subject is None else _stored(session, EVENTS.c.subject == subject)
 
 
 def header(session: Session, seq: int) -> dict[str, str | int]:
     """What the header of an event says; empty when there is no such event."""
-    found = session.connection().execute(select(_EVENTS.c.header).where(_EVENTS.c.seq == seq)).scalar_one_or_none()
+    found = session.connection().execute(select(EVENTS.c.header).where(EVENTS.c.seq == seq)).scalar_one_or_none()
     return {} if found is None else dict(json.loads(found))
 
 
@@ -341,7 +325,7 @@ def head(session: Session) -> Head:
 
 def payloads_without_event(session: Session) -> list[int]:
     """The payloads that belong to no event; a foreign key forbids them, an attacker may not have cared."""
-    missing = ~exists().where(_EVENTS.c.seq == _PAYLOADS.c.seq)
+    missing = ~exists().where(EVENTS.c.seq == _PAYLOADS.c.seq)
     return [int(seq) for seq in session.connection().execute(select(_PAYLOADS.c.seq).where(missing)).scalars()]
 
 
@@ -369,10 +353,10 @@ def _head(row: Any) -> Head:
 
 def _stored(session: Session, *where: ColumnElement[bool]) -> Iterator[Stored]:
     wanted = (
-        select(_EVENTS, _PAYLOADS.c.sealed)
-        .outerjoin(_PAYLOADS, _PAYLOADS.c.seq == _EVENTS.c.seq)
+        select(EVENTS, _PAYLOADS.c.sealed)
+        .outerjoin(_PAYLOADS, _PAYLOADS.c.seq == EVENTS.c.seq)
         .where(*where)
-        .order_by(_EVENTS.c.seq)
+        .order_by(EVENTS.c.seq)
         .execution_options(yield_per=STREAM_ROWS)
     )
     with session.connection().execute(wanted) as found:

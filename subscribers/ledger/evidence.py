@@ -113,7 +113,12 @@ class Event(NamedTuple):
 
 def digest(text: str) -> str:
     """The name of a wording or form: SHA-256 of its exact UTF-8 bytes, in hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(raw(text)).hexdigest()
+
+
+def raw(text: str) -> bytes:
+    """The bytes of a stored text, of one that was damaged and read verbatim too."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def canonical(values: Mapping[str, str | int]) -> str:

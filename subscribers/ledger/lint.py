@@ -9,22 +9,85 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Final
 
-# Words in which a frequency, or the way out, is told; a wording in another language is not judged by them.
-_FREQUENCY: Final = {
-    "en": r"\b(?:daily|weekday|weekdays|every (?:day|week|month|morning|evening)|weekly|monthly|times a|once a)\b",
-    "de": r"\b(?:täglich|von montag bis|werktags|werktäglich|wöchentlich|monatlich|jeden|einmal)\b",
-    "fr": r"\b(?:chaque|du lundi au|quotidien\w*|hebdomadaire|mensuel\w*|tous les|par (?:jour|semaine|mois))\b",
-    "es": r"\b(?:cada|de lunes a|diari[oa]\w*|semanal\w*|mensual\w*|todos los)\b",
+_SENTENCES: Final = re.compile(r"(?<=[.!?؟])\s+|(?<=[。！？])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """What a wording says in one language: each a pattern that is looked for in a sentence, whatever its order."""
+
+    agree: str
+    privacy: str
+    terms: str
+    mail: str
+    gain: str
+    often: str
+    way_out: str
+
+    def says(self, what: str, sentence: str) -> bool:
+        return bool(re.search(getattr(self, what), sentence, re.IGNORECASE))
+
+
+# An address of email is no mail that somebody agrees to; a newsletter may be free, and a gift beside it may not.
+# A wording in another language is judged by none of these.
+_LANGUAGES: Final = {
+    "en": _Words(
+        agree=r"\b(?:agree|accept|consent)\w*\b",
+        privacy=r"\bprivacy (?:policy|notice|statement)",
+        terms=r"\bterms\b",
+        mail=r"\b(?:receive|get|send)\b.*\b(?:e-?mails?|correspondence|newsletters?)\b",
+        gain=r"\b(?:win|prizes?|raffle|sweepstakes?|discounts?|vouchers?|coupons?|gifts?|rewards?|bonus)\b|% off\b"
+        r"|\bfree (?:e-?book|guide|download|trial|copy)\b",
+        often=r"\b(?:daily|weekdays?|every (?:day|week|month|morning|evening)|weekly|monthly|times a|once a)\b",
+        way_out=r"opt(?:ing)?[ -]out|unsubscribe|withdraw|leave at any time|stop at any time",
+    ),
+    "fr": _Words(
+        agree=r"\b(?:accept\w+|consen\w+|approuv\w+|d[’']accord)\b",
+        privacy=r"politique de confidentialité|(?:déclaration|notice|charte) de confidentialité|vie privée",
+        terms=r"conditions (?:d[’']utilisation|générales)|\bCGU\b",
+        mail=r"\b(?:re[cç][eo]\w+|m[’']envo\w+)\b.*\b(?:messages?|e-?mails?|courriels?|newsletters?|lettres?)\b",
+        gain=r"\b(?:gagn\w+|concours|tirage au sort|cadeaux?|remises?|réductions?|bons? d[’']achat|code promo|bonus)\b",
+        often=r"\b(?:chaque|du lundi au|quotidien\w*|hebdomadaire|mensuel\w*|tous les|par (?:jour|semaine|mois))\b",
+        way_out=r"désabonn|désinscri|retirer",
+    ),
+    "de": _Words(
+        agree=r"\b(?:stimm\w+|zustimm\w*|akzeptier\w+|einverstanden|willig\w+|einwillig\w+)\b",
+        privacy=r"Datenschutz(?:erklärung|bestimmungen|hinweis\w*|richtlinie\w*)",
+        terms=r"Nutzungsbedingungen|\bAGB\b|Geschäftsbedingungen",
+        mail=r"\b(?:Erhalt|Empfang|Zusendung)\b.*\b(?:E-?Mails?|Newsletter\w*|Nachrichten|Werbung)\b"
+        r"|\b(?:E-?Mails?(?!-Adresse)|Newsletter|Nachrichten|Werbung)\b.*\b(?:erhalten|bekommen|empfangen|zu(?:sen|gesan)d\w+)",
+        gain=r"gewinn|verlos|preisausschreiben|rabatt|gutschein|geschenk|prämie|\bbonus",
+        often=r"\b(?:(?:werk)?täglich\w*|von montag bis|werktags|wöchentlich\w*|monatlich\w*|jeden|\w+mals?)\b",
+        way_out=r"abmelden|abbestell|widerruf|kündig",
+    ),
+    "es": _Words(
+        agree=r"\b(?:acept\w+|consient\w+|consent\w+|de acuerdo)\b",
+        privacy=r"(?:política|aviso|declaración) de privacidad",
+        terms=r"(?:condiciones|términos) (?:de (?:uso|servicio)|generales|y condiciones)",
+        mail=r"\b(?:recib\w+|me env[ií]\w+)\b.*\b(?:mensajes?|correos?|bolet[ií]n\w*|newsletters?|comunicaciones)\b",
+        gain=r"\b(?:gan[ae]\w*|sorteos?|premios?|descuentos?|cupon\w*|cupón|vales?|regalos?)\b",
+        often=r"\b(?:cada|de lunes a|diari[oa]\w*|semanal\w*|mensual\w*|todos los|vez por|veces por)\b",
+        way_out=r"\bbaja\b|retirar|cancelar",
+    ),
+    "ja": _Words(
+        agree=r"同意|承諾|了承",
+        privacy=r"プライバシー(?:ポリシー|通知)|個人情報(?:保護方針|の取り?扱い)",
+        terms=r"規約",
+        mail=r"(?:メール(?!アドレス)|ニュースレター|お知らせ|ご案内).{0,12}(?:受信|受け取|配信|送付|お届け)|(?:受信|配信|送付).{0,8}メール(?!アドレス)",
+        gain=r"抽選|プレゼント|割引|クーポン|特典|ポイント|当たる|景品|賞品",
+        often=r"毎(?:日|朝|晩|週|月)|平日|[日週月](?:に|刊)",
+        way_out=r"停止|解除|撤回|退会|取り消",
+    ),
+    "ar": _Words(
+        agree=r"وافق|\b[أت]قبل\b|قبولك",
+        privacy=r"الخصوصية",
+        terms=r"شروط",
+        mail=r"(?:تلقي|استلام|استقبال|تصلني|تصلك).*(?:رسائل|رسالة|نشرة|بريد)",
+        gain=r"خصم|قسيمة|كوبون|هدية|هدايا|جائزة|جوائز|مكافأة|[اأت]ربح|الفوز",
+        often=r"كل (?:يوم|أسبوع|شهر|صباح|مساء)|يومي|أسبوعي|شهري|مر(?:ة|ات) في",
+        way_out=r"إلغاء|سحب|الانسحاب|التوقف",
+    ),
 }
-_WAY_OUT: Final = {
-    "en": r"opt(?:ing)?[ -]out|unsubscribe|withdraw|leave at any time|stop at any time",
-    "de": r"abmelden|abbestell|widerruf|kündig",
-    "fr": r"désabonn|désinscri|retirer",
-    "es": r"baja|retirar|cancelar",
-}
-_AGREED: Final = re.compile(r"\b(?:agree|accept|consent)\w*\b[^.]*\bprivacy (?:policy|notice|statement)", re.IGNORECASE)
-_TERMS: Final = re.compile(r"\b(?:agree|accept)\w*\b[^.]*\b(?:terms|privacy)\b", re.IGNORECASE)
-_MAIL: Final = re.compile(r"\b(?:receive|get|send)\b[^.]*\b(?:e-?mails?|correspondence|newsletter)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +112,32 @@ class Shown:
 
 def inspect(shown: Shown) -> list[Weakness]:
     """What is weak, in the order of reading."""
-    language = shown.language.partition("-")[0].lower()
+    words = _LANGUAGES.get(shown.language.partition("-")[0].lower())
     found = []
-    if any(_TERMS.search(one) and _MAIL.search(one) for one in re.split(r"(?<=[.!?])\s", shown.wording)):
-        found.append(_warn("bundled-purposes", "one sentence agrees to terms and to mail: ask for each by itself"))
-    if _AGREED.search(shown.wording):
-        advice = "a privacy policy informs: link to it, and ask nobody to agree to it"
-        found.append(_warn("agrees-to-privacy-policy", advice))
+    if words:
+        found += _bundled(words, shown.wording)
     if shown.controller.casefold() not in shown.wording.casefold():
         found.append(_warn("no-controller", f"it does not say that {shown.controller} asks"))
-    if language in _FREQUENCY and not re.search(_FREQUENCY[language], shown.wording, re.IGNORECASE):
+    if words and not words.says("often", shown.wording):
         found.append(_warn("no-frequency", "it does not say how often letters come"))
-    if language in _WAY_OUT and not re.search(_WAY_OUT[language], shown.wording, re.IGNORECASE):
+    if words and not words.says("way_out", shown.wording):
         found.append(_warn("no-withdrawal", "it does not say that consent can be withdrawn"))
     return found + form(shown.form, shown.links)
+
+
+def _bundled(words: _Words, wording: str) -> list[Weakness]:
+    """What consent is tied to: terms and policies agreed to in the same breath, or a gain (GDPR 7(2) and 7(4))."""
+    found = []
+    agreed = [one for one in _SENTENCES.split(wording) if words.says("agree", one)]
+    papers = [one for one in agreed if words.says("terms", one) or words.says("privacy", one)]
+    if any(words.says("mail", one) for one in papers):
+        found.append(_warn("bundled-purposes", "one sentence agrees to terms and to mail: ask for each by itself"))
+    if any(words.says("privacy", one) for one in agreed):
+        advice = "a privacy policy informs: link to it, and ask nobody to agree to it"
+        found.append(_warn("agrees-to-privacy-policy", advice))
+    if words.says("gain", wording):
+        found.append(_warn("tied-to-a-gain", "it offers something for agreeing: consent is free of any gain or loss"))
+    return found
 
 
 def form(html: str, links: tuple[str, ...] = ()) -> list[Weakness]:

@@ -146,7 +146,8 @@ def versions(session: Session, kind: NoticeKind, language: str) -> list[Notice]:
 def intact(session: Session) -> dict[str, NoticeKind]:
     """The digests whose stored text still has them, and what each is."""
     found = session.connection().execute(select(_NOTICES.c.digest, _NOTICES.c.kind, _NOTICES.c.text))
-    return {str(name): NoticeKind(kind) for name, kind, text in found if digest(str(text)) == name}
+    known = {one.value: one for one in NoticeKind}
+    return {str(name): known[kind] for name, kind, text in found if kind in known and digest(str(text)) == name}
 
 
 def forms(session: Session) -> list[Notice]:

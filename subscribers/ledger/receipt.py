@@ -14,39 +14,26 @@ from typing import Any, Final
 from subscribers.errors import InvalidCheckpoint, ReceiptRefused
 from subscribers.instants import to_text
 from subscribers.ledger import evidence, merkle, vocabulary
-from subscribers.ledger.evidence import AUTHORISING, Actor, Kind
+from subscribers.ledger.evidence import Actor, Kind
 from subscribers.ledger.signed_notes import Verifier
 
 UNTIL: Final = "until consent is withdrawn, and for the time within which it may have to be proved"
 VALID: Final = "until it is withdrawn"
 RIGHTS: Final = ("A7-3", "A13", "A15", "A16", "A17", "A18", "A20", "A21", "A77")
-# ISO/IEC TS 27560 by the DPV guide's table: where each of its mandatory fields stands in a record.
-MANDATORY: Final[Mapping[str, str]] = {
-    "schema_version": "dct:conformsTo",
-    "record_id": "dpv:hasIdentifier",
-    "pii_principal_id": "dpv:hasDataSubject",
-    "privacy_notice": "dpv:hasNotice",
-    "language": "dct:language",
-    "purpose": "dpv:hasPurpose",
-    "lawful_basis": "dpv:hasLegalBasis",
-    "pii_type": "dpv:hasPersonalData",
-    "storage_locations, retention_period": "dpv:hasStorageCondition",
-    "jurisdiction": "dpv:hasJurisdiction",
-    "recipient_third_parties": "dpv:hasRecipient",
-    "withdrawal_method": "dpv:hasConsentControl",
-    "pii_controllers": "dpv:hasDataController",
-    "party_name": "dpv:hasName",
-    "party_contact": "dpv:hasContact",
-    "event_time": "dpv:isIndicatedAtTime",
-    "entity_id": "dpv:isIndicatedBy",
-    "event_state": "dpv:hasConsentStatus",
-    "validity_duration": "dpv:hasDuration",
+PURPOSE: Final = "sending the newsletter that was asked for"
+WAY_OUT: Final = "the unsubscribe link in every letter"
+# How the texts a header names are called: what asked for consent, what informed of it, and what is agreed to beside it.
+SHOWN: Final[Mapping[str, str]] = {
+    "wording": "dpv:ConsentNotice",
+    "notice": "dpv:PrivacyNotice",
+    "terms": "dpv:TermsOfService",
 }
+_NOT_AVAILABLE: Final[dict[str, Any]] = {"dpv:hasApplicability": [{"@id": "dpv:NotAvailable"}]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """Who is responsible, as the newsroom says of itself; an empty country or authority was not told."""
+    """Who is responsible, as the newsroom says of itself; what is empty was not told."""
 
     name: str
     address: str
@@ -157,9 +144,10 @@ def _checked(document: Any, verifier: Verifier) -> int:
 
 def _agrees(record: Any, proved: Mapping[int, tuple[dict[str, Any], dict[str, Any]]]) -> None:
     """What the record says for people to read is what the proved bytes say."""
-    shown = {one["dpv:hasIdentifier"][0]: one.get("dct:description", [""])[0] for one in record["dpv:hasNotice"]}
+    texts = [*record["dpv:hasNotice"], *record.get("dpv:hasContractualClause", [])]
+    shown = {one["dpv:hasIdentifier"][0]: one["dct:description"][0] for one in texts if "dpv:hasIdentifier" in one}
     for digest, text in shown.items():
-        if text and evidence.digest(text) != digest:
+        if evidence.digest(text) != digest:
             raise ReceiptRefused(f"the text shown is not that of digest {digest[:16]}")
     [process] = record["dpv:hasProcess"]
     [subject] = record["dpv:hasDataSubject"]
@@ -179,52 +167,51 @@ def _agrees(record: Any, proved: Mapping[int, tuple[dict[str, Any], dict[str, An
         held = (vocabulary.STATUSES[kind], [_when(payload)], [header["newsletter"]], [header["subject"]])
         if told != (*held, [payload["method"]]):
             raise ReceiptRefused(f"event {seq} says something else than the receipt")
-        if header["wording"] and header["wording"] not in shown:
-            raise ReceiptRefused(f"the wording of event {seq} is not shown")
+        for name in SHOWN:
+            if header.get(name) and header[name] not in shown:
+                raise ReceiptRefused(f"the {name} of event {seq} is not shown")
 
 
 def _record(matter: Matter, paper: str) -> dict[str, Any]:
     events = [one for one in matter.events if one.told["newsletter"] == paper]
     shown = _shown(matter, events)
+    texts = [_text(matter, kind, one) for kind, one in shown]
+    terms = [one for one in texts if one["@type"] == [SHOWN["terms"]]]
     made = evidence.digest(f"wb/record/v1 {matter.subject.hex()} {paper}")
     return {
         "@type": ["dpv:ConsentRecord"],
         "dct:conformsTo": [{"@id": f"{vocabulary.SCHEMA}record-eu-gdpr"}],
         "dpv:hasIdentifier": [str(uuid.UUID(hex=made[:32], version=4))],
-        "dct:language": sorted({one.language for one in shown}) or ["und"],
+        "dct:language": sorted({one.language for _, one in shown}) or ["und"],
         "dpv:hasDataSubject": [
             {"@id": _subject(matter), "@type": ["dpv:DataSubject"], "dpv:hasIdentifier": [matter.subject.hex()]}
         ],
-        "dpv:hasNotice": [_notice(matter, one) for one in shown],
+        "dpv:hasNotice": [one for one in texts if one not in terms] or [_NOT_AVAILABLE],
+        **({"dpv:hasContractualClause": terms} if terms else {}),
         "dpv:hasProcess": [_process(matter, paper, events)],
     }
 
 
 def _process(matter: Matter, paper: str, events: Sequence[Certified]) -> dict[str, Any]:
-    controller = {"@id": matter.issuer.url}
     return {
         "@type": ["dpv:Process"],
         "dpv:hasIdentifier": [paper],
         "dpv:hasService": [{"@type": ["dpv:Service"], "skos:prefLabel": [matter.newsletters.get(paper, paper)]}],
-        "dpv:hasPurpose": [
-            {"@type": ["dpv:DirectMarketing"], "skos:prefLabel": ["sending the newsletter that was asked for"]}
-        ],
+        "dpv:hasPurpose": [{"@type": ["dpv:DirectMarketing"], "skos:prefLabel": [PURPOSE]}],
         "dpv:hasLegalBasis": [{"@id": "eu-gdpr:A6-1-a"}],
         "dpv:hasPersonalData": _personal_data(events),
         "dpv:hasProcessing": [{"@id": f"dpv:{one}"} for one in ("Collect", "Store", "Use", "Transmit")],
         "dpv:hasDataSource": _sources(events),
         "dpv:hasStorageCondition": [
-            {"@type": ["dpv:StorageLocation"], **_place("dpv:hasLocation", matter.issuer.country)},
+            {"@type": ["dpv:StorageLocation"], "dpv:hasLocation": [_known(matter.issuer.country)]},
             {"@type": ["dpv:StorageDuration"], "dpv:hasDuration": [_until(UNTIL)]},
         ],
-        "dpv:hasJurisdiction": [_named(matter.issuer.country)],
+        "dpv:hasJurisdiction": [_known(matter.issuer.country)],
+        "dpv:hasAuthority": [_authority(matter.issuer)],
         "dpv:hasDataController": [_controller(matter.issuer)],
-        "dpv:hasRecipient": [
-            controller,
-            {"@type": ["dpv:DataProcessor"], "dpv:hasName": [matter.issuer.relay]},
-        ],
+        "dpv:hasRecipient": [{"@id": matter.issuer.url}, _relay(matter.issuer)],
         "dpv:hasConsentControl": [
-            {"@type": ["dpv:WithdrawConsent"], "dpv:isExercisedAt": ["the unsubscribe link in every letter"]},
+            {"@type": ["dpv:WithdrawConsent"], "dpv:isExercisedAt": [WAY_OUT]},
             {"@type": ["dpv:ProvideConsent"], "dpv:isExercisedAt": [{"@id": f"{matter.issuer.url}/"}]},
         ],
         "dpv:hasRight": [{"@id": f"eu-gdpr:{one}"} for one in RIGHTS],
@@ -241,8 +228,11 @@ def _status(matter: Matter, one: Certified) -> dict[str, Any]:
     held = one.evidence
     actor = one.told["actor"]
     by = _subject(matter) if actor == Actor.SUBJECT else matter.issuer.url
-    status: dict[str, Any] = {
-        "@type": [vocabulary.STATUSES[one.kind], *(["dpv:ExpressedConsent"] if one.kind in AUTHORISING else [])],
+    # Of an import without evidence nobody knows how consent was expressed, if it was.
+    basis = "Consent" if one.kind is Kind.IMPORTED_WITHOUT_EVIDENCE else "ExpressedConsent"
+    return {
+        "@type": [vocabulary.STATUSES[one.kind]],
+        "dpv:hasLegalBasis": [{"@id": f"dpv:{basis}"}],
         "dpv:isIndicatedAtTime": [_when(held)],
         "dpv:isIndicatedBy": [{"@id": by}],
         "dpv:hasIndicationMethod": [held["method"]],
@@ -251,7 +241,6 @@ def _status(matter: Matter, one: Certified) -> dict[str, Any]:
         "wb:seq": one.seq,
         "wb:evidence": [{f"wb:{name}": [value] for name, value in held.items()}],
     }
-    return status
 
 
 def _proof(one: Certified) -> dict[str, Any]:
@@ -264,42 +253,50 @@ def _proof(one: Certified) -> dict[str, Any]:
     }
 
 
-def _shown(matter: Matter, events: Iterable[Certified]) -> list[Shown]:
-    named = dict.fromkeys(
-        str(digest)
-        for one in events
-        for digest in (one.told.get(name) for name in ("wording", "notice", "terms"))
-        if digest
-    )
-    return [matter.texts[one] for one in named if one in matter.texts]
+def _shown(matter: Matter, events: Iterable[Certified]) -> list[tuple[str, Shown]]:
+    named = dict.fromkeys((one.told.get(name), kind) for one in events for name, kind in SHOWN.items())
+    return [(kind, matter.texts[digest]) for digest, kind in named if digest and digest in matter.texts]
 
 
-def _notice(matter: Matter, one: Shown) -> dict[str, Any]:
-    notice: dict[str, Any] = {
-        "@type": ["dpv:ConsentNotice" if one.effective_on is None else "dpv:PrivacyNotice"],
+def _text(matter: Matter, kind: str, one: Shown) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "@type": [kind],
         "dpv:hasIdentifier": [one.digest],
         "dct:language": [one.language],
         "dct:description": [one.text],
     }
     if one.effective_on is not None:
-        notice["dct:date"] = [one.effective_on.isoformat()]
-        notice["dpv:hasLocation"] = [{"@id": f"{matter.issuer.url}/legal/privacy/{one.digest}"}]
-    return notice
+        page = "terms" if kind == SHOWN["terms"] else "privacy"
+        told["dct:date"] = [one.effective_on.isoformat()]
+        told["dpv:hasLocation"] = [{"@id": f"{matter.issuer.url}/legal/{page}/{one.digest}"}]
+    return told
 
 
 def _controller(issuer: Issuer) -> dict[str, Any]:
-    controller: dict[str, Any] = {
+    return {
         "@id": issuer.url,
         "@type": ["dpv:DataController"],
+        "dpv:hasIdentifier": [issuer.url],
         "dpv:hasName": [issuer.name],
-        "schema:address": [issuer.address],
-        "dpv:hasContact": [issuer.contact],
+        "dpv:hasAddress": [_known(issuer.address)],
+        "dpv:hasContact": [_known(issuer.contact)],
         "schema:url": [{"@id": f"{issuer.url}/"}],
     }
-    if issuer.authority:
-        authority = {"@type": ["dpv:DataProtectionAuthority"], "dpv:hasName": [issuer.authority]}
-        controller["dpv:hasEntity"] = [authority]
-    return controller
+
+
+def _relay(issuer: Issuer) -> dict[str, Any]:
+    """Who carries the letters: of its provider we know the name alone, and answer for it."""
+    return {
+        "@type": ["dpv:DataProcessor"],
+        "dpv:hasIdentifier": [issuer.relay],
+        "dpv:hasName": [issuer.relay],
+        "dpv:hasAddress": [_NOT_AVAILABLE],
+        "dpv:hasContact": [_known(issuer.contact)],
+    }
+
+
+def _authority(issuer: Issuer) -> dict[str, Any]:
+    return {"@type": ["dpv:DataProtectionAuthority"], "dpv:hasName": [_known(issuer.authority)]}
 
 
 def _personal_data(events: Sequence[Certified]) -> list[dict[str, Any]]:
@@ -331,9 +328,5 @@ def _until(event: str) -> dict[str, Any]:
     return {"@type": ["dpv:UntilEventDuration"], "rdf:value": [event]}
 
 
-def _named(country: str) -> dict[str, Any]:
-    return {"skos:prefLabel": [country]} if country else {"dpv:hasApplicability": [{"@id": "dpv:NotAvailable"}]}
-
-
-def _place(name: str, country: str) -> dict[str, Any]:
-    return {name: [country]} if country else {"dpv:hasApplicability": [{"@id": "dpv:NotAvailable"}]}
+def _known(text: str) -> str | dict[str, Any]:
+    return text or _NOT_AVAILABLE

@@ -1,11 +1,12 @@
 """Writing what an import decided: people, events, subscriptions and suppressions of one batch, in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from sqlmodel import Session
 
-from subscribers import registry, requests, states, suppressions
+from subscribers import departures, registry, requests, states, suppressions
+from subscribers.departures import Departure
 from subscribers.instants import to_text
 from subscribers.keys import Keys
 from subscribers.ledger import consent
@@ -49,18 +50,28 @@ def write(session: Session, keys: Keys, changes: Sequence[Turn], job: ImportJob)
     added: list[NewSubscription] = []
     activated: dict[int, int] = {}
     ended: dict[int, EndReason] = {}
-    first = consent.head(session).size + 1
+    size = consent.head(session).size
     for one in ordered:
-        for event, ready in _events(keys, one, seals.get(one.draft.fingerprint), job):
+        draft, fate, holding = one
+        made = seals.get(draft.fingerprint)
+        subject = made.subject if made else holding.subject if holding else b""
+        if holding is None or holding.subscription is None or fate is Fate.IMPORTED:
+            event, ready = _coming(keys, one, subject, made, job)
             events.append(event)
             packed.append(ready)
-        if one.holding is None or one.holding.subscription is None:
-            person = one.holding.person if one.holding else ids[one.draft.fingerprint]
-            added.append(_subscription(one, person, first + len(events) - 1))
-        elif one.fate is Fate.IMPORTED:
-            activated[one.holding.subscription] = first + len(events) - 1
+        if fate is Fate.ENDED and not _has_ended(one):
+            event = _ending(one, subject, job)
+            events.append(event)
+            packed.append(consent.pack(keys, event.evidence, job.now, keys.box(subject)))
+        # The number of the row's last event.
+        seq = size + len(events)
+        if holding is None or holding.subscription is None:
+            person = holding.person if holding else ids[draft.fingerprint]
+            added.append(_subscription(one, person, seq))
+        elif fate is Fate.IMPORTED:
+            activated[holding.subscription] = seq
         elif not _has_ended(one):
-            ended[one.holding.subscription] = _reason(one)
+            ended[holding.subscription] = _reason(one)
     seqs = consent.append(session, keys, events, job.now, packed)
     registry.add_subscriptions(session, keys, job.newsletter, added, job.now)
     registry.activate_all(session, activated, job.now)
@@ -69,6 +80,7 @@ def write(session: Session, keys: Keys, changes: Sequence[Turn], job: ImportJob)
     suppressions.add_all(session, suppressed, job.by, job.now)
     if suppressed:
         requests.close(session, suppressed)
+    departures.note(session, _departures(ordered, suppressed, job))
     return seqs
 
 
@@ -86,6 +98,16 @@ def _reason(one: Turn) -> EndReason:
     return _ENDINGS[one.draft.standing].reason or EndReason.WITHDRAWN
 
 
+def _departures(changes: Iterable[Turn], suppressed: Mapping[bytes, str], job: ImportJob) -> Iterator[Departure]:
+    """Who left by this file, for a restore: an older backup may hold them as readers, and an older file bring them."""
+    for one in changes:
+        mark = one.draft.fingerprint
+        if one.fate is Fate.ENDED and not _has_ended(one):
+            yield Departure(mark, departures.ENDED, job.newsletter, _reason(one).value, job.now)
+        if mark in suppressed:
+            yield Departure(mark, departures.SUPPRESSED, "", suppressed[mark], job.now)
+
+
 def _suppressions(changes: Iterable[Turn]) -> dict[bytes, str]:
     return {
         one.draft.fingerprint: _SUPPRESSIONS[one.draft.standing] for one in changes if one.draft.standing in SUPPRESSING
@@ -93,35 +115,21 @@ def _suppressions(changes: Iterable[Turn]) -> dict[bytes, str]:
 
 
 def _subscription(one: Turn, person: int, seq: int) -> NewSubscription:
-    return NewSubscription(
-        subscriber_id=person,
-        state=_STATES[one.fate],
-        authorised_by=seq if one.fate is Fate.IMPORTED else None,
-        ended_reason=_reason(one) if one.fate is Fate.ENDED else None,
-    )
+    authorised_by = seq if one.fate is Fate.IMPORTED else None
+    ended_reason = _reason(one) if one.fate is Fate.ENDED else None
+    return NewSubscription(person, _STATES[one.fate], authorised_by, ended_reason)
 
 
-def _events(keys: Keys, one: Turn, made: Seals | None, job: ImportJob) -> list[tuple[Event, Packed]]:
-    """What the ledger is told: how a row came in, and that its person had left, where that is so."""
-    draft, fate, holding = one
-    proved = fate is Fate.IMPORTED
-    subject = made.subject if made else holding.subject if holding else b""
-    told: list[tuple[Event, Packed]] = []
-    if holding is None or holding.subscription is None or proved:
-        ready = made.evidence if made and made.proved is proved else None
-        event = Event(
-            subject=subject,
-            newsletter=job.newsletter,
-            kind=Kind.IMPORTED if proved else Kind.IMPORTED_WITHOUT_EVIDENCE,
-            actor=Actor.IMPORT,
-            wording=draft.proof.digest if draft.proof and proved else "",
-            evidence=_PACKED if ready else drafts.evidence_of(draft, job, proved=proved),
-        )
-        told.append((event, ready or consent.pack(keys, event.evidence, job.now, keys.box(subject))))
-    if fate is Fate.ENDED and not _has_ended(one):
-        event = _ending(one, subject, job)
-        told.append((event, consent.pack(keys, event.evidence, job.now, keys.box(subject))))
-    return told
+def _coming(keys: Keys, one: Turn, subject: bytes, made: Seals | None, job: ImportJob) -> tuple[Event, Packed]:
+    """What the ledger is told of how a row came in."""
+    proof, proved = one.draft.proof, one.fate is Fate.IMPORTED
+    kind = Kind.IMPORTED if proved else Kind.IMPORTED_WITHOUT_EVIDENCE
+    wording = proof.digest if proof and proved else ""
+    if made and made.proved is proved:
+        return Event(subject, job.newsletter, kind, _PACKED, Actor.IMPORT, wording), made.evidence
+    evidence = drafts.evidence_of(one.draft, job, proved=proved)
+    ready = consent.pack(keys, evidence, job.now, keys.box(subject))
+    return Event(subject, job.newsletter, kind, evidence, Actor.IMPORT, wording), ready
 
 
 def _ending(one: Turn, subject: bytes, job: ImportJob) -> Event:

@@ -9,11 +9,14 @@ import csv
 import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count, islice
 from typing import Final, NamedTuple
 
 MAX_ROW_BYTES: Final = 65_536
 MAX_ROW_LINES: Final = 100
 DELIMITERS: Final = ",;\t"
+# So many lines are looked at together.
+BLOCK: Final = 5_000
 
 
 class CsvRow(NamedTuple):
@@ -24,11 +27,11 @@ class CsvRow(NamedTuple):
     refused: str = ""
 
 
-class RawRow(NamedTuple):
-    """A row without anything special in it, as most are, not read yet: another process may do that."""
+class RawRows(NamedTuple):
+    """Lines that follow each other, each a row or blank, and not read yet: another process may do that."""
 
     line: int
-    data: bytes
+    lines: list[bytes]
     delimiter: str
 
 
@@ -37,59 +40,81 @@ class _Line(NamedTuple):
     data: bytes
 
 
+_Blocks = Iterator[tuple[int, list[bytes]]]
+
+
 def read(lines: Iterable[bytes], seen: Callable[[bytes], object] = len) -> Iterator[CsvRow]:
     """Yield the rows of a binary file or of its lines; the first one decides the delimiter. Blank lines are skipped.
 
     `seen` is given all bytes as they are read, such as the `update` of a hash.
     """
-    return map(parsed, scan(lines, seen))
+    return parsed(scan(lines, seen))
 
 
-def parsed(row: CsvRow | RawRow) -> CsvRow:
-    """The fields of a row, whoever left them unread."""
-    if isinstance(row, CsvRow):
-        return row
-    try:
-        return CsvRow(row.line, tuple(row.data.decode().split(row.delimiter)))
-    except UnicodeDecodeError as error:
-        return CsvRow(row.line, refused=_undecoded(error))
+def parsed(rows: Iterable[CsvRow | RawRows]) -> Iterator[CsvRow]:
+    """The fields of rows, whoever left them unread."""
+    for one in rows:
+        if isinstance(one, CsvRow):
+            yield one
+            continue
+        for number, data in enumerate(one.lines, start=one.line):
+            if data.strip():
+                yield _row(number, data, one.delimiter)
 
 
-def scan(lines: Iterable[bytes], seen: Callable[[bytes], object] = len) -> Iterator[CsvRow | RawRow]:
-    """What `read` yields, but for the rows that take no care to read, which come as they stand."""
-    source = _numbered(lines, seen)
+def scan(
+    lines: Iterable[bytes], seen: Callable[[bytes], object] = len, block: int = BLOCK
+) -> Iterator[CsvRow | RawRows]:
+    """What `read` yields, but rows of one line as they stand, up to so many together. The first row comes alone."""
+    source = _blocks(lines, seen, block)
     waiting: deque[_Line] = deque()
     delimiter = ""
-    while line := (waiting.popleft() if waiting else next(source, None)):
-        delimiter = delimiter or _delimiter(line.data)
-        if plain := _plain(line.data):
-            yield RawRow(line.number, plain, delimiter)
+    for number, data in source:
+        delimiter = delimiter or _delimiter(data[0])
+        if not any(map(_is_open, data)):
+            yield RawRows(number, data, delimiter)
             continue
-        waiting.appendleft(line)
-        row = _gather(source, waiting)
-        answer = _parse(row, delimiter)
-        if answer and answer.refused:
-            # A mark out of place may have drawn in lines that are rows of their own.
-            waiting.extendleft(reversed(row[1:]))
-        if answer:
+        waiting.extend(map(_Line, count(number), data))
+        while waiting:
+            row = _gather(waiting, source)
+            if not _is_open(row[0].data):
+                yield RawRows(row[0].number, [row[0].data], delimiter)
+                continue
+            answer = _parse(row, delimiter)
+            if answer.refused:
+                # A mark out of place may have drawn in lines that are rows of their own.
+                waiting.extendleft(reversed(row[1:]))
             yield answer
 
 
-def _plain(data: bytes) -> bytes:
-    """A line that is a row without anything special in it; nothing for what needs a closer look."""
+def _is_open(data: bytes) -> bool:
+    """Whether a quotation mark of this line is not closed in it."""
+    return data.count(b'"') % 2 == 1
+
+
+def _row(number: int, data: bytes, delimiter: str) -> CsvRow:
     bare = data.rstrip(b"\r\n")
-    if b'"' in bare or b"\r" in bare or b"\0" in bare or len(data) > MAX_ROW_BYTES or not bare.strip():
-        return b""
-    return bare
+    if b'"' in bare or b"\r" in bare or b"\0" in bare or len(data) > MAX_ROW_BYTES:
+        return _parse([_Line(number, data)], delimiter)
+    try:
+        return CsvRow(number, tuple(bare.decode().split(delimiter)))
+    except UnicodeDecodeError as error:
+        return CsvRow(number, refused=_undecoded(error))
 
 
 def _undecoded(error: UnicodeDecodeError) -> str:
     return f"is not UTF-8: byte 0x{error.object[error.start]:02x}"
 
 
-def _numbered(lines: Iterable[bytes], seen: Callable[[bytes], object]) -> Iterator[_Line]:
-    for number, data in enumerate(_bounded(lines, seen), start=1):
-        yield _Line(number, data.removeprefix(codecs.BOM_UTF8) if number == 1 else data)
+def _blocks(lines: Iterable[bytes], seen: Callable[[bytes], object], size: int) -> _Blocks:
+    """The lines, by blocks, with the number of the first; those up to the one that names the columns come alone."""
+    source, number, named = _bounded(lines, seen), 1, False
+    while block := list(islice(source, size if named else 1)):
+        if number == 1:
+            block[0] = block[0].removeprefix(codecs.BOM_UTF8)
+        yield number, block
+        number += len(block)
+        named = named or bool(block[0].strip())
 
 
 def _bounded(lines: Iterable[bytes], seen: Callable[[bytes], object]) -> Iterator[bytes]:
@@ -107,14 +132,15 @@ def _bounded(lines: Iterable[bytes], seen: Callable[[bytes], object]) -> Iterato
             seen(data)
 
 
-def _gather(source: Iterator[_Line], waiting: deque[_Line]) -> list[_Line]:
+def _gather(waiting: deque[_Line], source: _Blocks) -> list[_Line]:
     """The lines of the next row: as many as it takes for its quotation marks to come in pairs.
 
     Where they never do, it is the first line alone, and the others are given back.
     """
     row: list[_Line] = []
     quotes = size = 0
-    while line := (waiting.popleft() if waiting else next(source, None)):
+    while waiting or _refill(waiting, source):
+        line = waiting.popleft()
         row.append(line)
         quotes += line.data.count(b'"')
         size += len(line.data)
@@ -126,10 +152,14 @@ def _gather(source: Iterator[_Line], waiting: deque[_Line]) -> list[_Line]:
     return row[:1]
 
 
-def _parse(row: list[_Line], delimiter: str) -> CsvRow | None:
+def _refill(waiting: deque[_Line], source: _Blocks) -> bool:
+    for number, data in islice(source, 1):
+        waiting.extend(map(_Line, count(number), data))
+    return bool(waiting)
+
+
+def _parse(row: list[_Line], delimiter: str) -> CsvRow:
     number, data = row[0].number, b"".join(line.data for line in row)
-    if not data.strip():
-        return None
     try:
         return CsvRow(line=number, fields=tuple(_fields(data, delimiter)))
     except UnicodeDecodeError as error:
@@ -151,4 +181,4 @@ def _fields(data: bytes, delimiter: str) -> list[str]:
 
 
 def _delimiter(first: bytes) -> str:
-    return max(DELIMITERS, key=lambda one: first.count(one.encode()))
+    return "" if not first.strip() else max(DELIMITERS, key=lambda one: first.count(one.encode()))

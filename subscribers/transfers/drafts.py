@@ -4,7 +4,7 @@ Pure but for chance. This is the half of an import's work that another process c
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,7 +19,7 @@ from subscribers.ledger import consent
 from subscribers.ledger.consent import Packed
 from subscribers.ledger.evidence import Evidence, digest
 from subscribers.transfers import csv_rows
-from subscribers.transfers.csv_rows import CsvRow, RawRow
+from subscribers.transfers.csv_rows import CsvRow, RawRows
 from subscribers.transfers.loaders import CSV, EVIDENCE_COLUMNS, LEAVING, OWN, Plan, Standing
 
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -110,19 +110,23 @@ class Draft(NamedTuple):
 class Drafted:
     """What came of a batch of rows."""
 
-    rows: int
     drafts: list[Draft] = field(default_factory=list)
     refused: list[RefusedRow] = field(default_factory=list)
 
+    @property
+    def rows(self) -> int:
+        """How many there were."""
+        return len(self.drafts) + len(self.refused)
 
-def draft(keys: Keys, plan: Plan, job: ImportJob, rows: Sequence[CsvRow | RawRow], *, sealing: bool) -> Drafted:
+
+def draft(keys: Keys, plan: Plan, job: ImportJob, rows: Iterable[CsvRow | RawRows], *, sealing: bool) -> Drafted:
     """Read a batch of rows; `sealing` seals what would be stored of each, for a batch that is probably new."""
-    drafted = Drafted(rows=len(rows))
+    drafted = Drafted()
     named = {digest(text) for text in job.wordings}
     common = keys.chance(COMMON_BYTES)
-    for row in rows:
+    for row in csv_rows.parsed(rows):
         try:
-            one = _draft(keys, plan, job, csv_rows.parsed(row))
+            one = _draft(keys, plan, job, row)
         except ValueError as error:
             drafted.refused.append(RefusedRow(row=row.line, reason=str(error)))
             continue

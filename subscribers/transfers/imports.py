@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Final
 
 from sqlmodel import Session
@@ -21,7 +20,7 @@ from subscribers.ledger import consent
 from subscribers.ledger.evidence import digest
 from subscribers.transfers import arrivals, batches, csv_rows, loaders, workshop
 from subscribers.transfers.batches import Counts, NewBatch
-from subscribers.transfers.csv_rows import CsvRow, RawRow
+from subscribers.transfers.csv_rows import CsvRow, RawRows
 from subscribers.transfers.drafts import Draft, Drafted, ImportJob, RefusedRow, is_text
 from subscribers.transfers.loaders import LEAVING, Plan
 from subscribers.transfers.triage import Fate, Known, Turn, triage
@@ -85,10 +84,10 @@ def import_csv(
 
 def opened(
     lines: Iterable[bytes], job: ImportJob, seen: Callable[[bytes], object]
-) -> tuple[Plan, Iterator[CsvRow | RawRow]]:
+) -> tuple[Plan, Iterator[CsvRow | RawRows]]:
     """The plan of a file, by its header, and the rows after it. Raises ImportRefused."""
-    rows = csv_rows.scan(lines, seen)
-    first = csv_rows.parsed(next(rows, CsvRow(line=1, refused="is empty")))
+    rows = csv_rows.scan(lines, seen, BATCH)
+    first = next(csv_rows.parsed(rows), CsvRow(line=1, refused="is empty"))
     if first.refused:
         raise ImportRefused(job.file, first.line, first.refused)
     try:
@@ -97,9 +96,17 @@ def opened(
         raise ImportRefused(job.file, first.line, str(error)) from error
 
 
-def in_batches(rows: Iterator[CsvRow | RawRow], size: int) -> Iterator[list[CsvRow | RawRow]]:
-    """Rows by so many."""
-    while batch := list(islice(rows, size)):
+def in_batches(rows: Iterable[CsvRow | RawRows], size: int) -> Iterator[list[CsvRow | RawRows]]:
+    """Rows by at most so many."""
+    batch, held = list[CsvRow | RawRows](), 0
+    for one in rows:
+        more = len(one.lines) if isinstance(one, RawRows) else 1
+        if batch and held + more > size:
+            yield batch
+            batch, held = [], 0
+        batch.append(one)
+        held += more
+    if batch:
         yield batch
 
 
@@ -166,6 +173,6 @@ def _keep(session: Session, keys: Keys, drafted: Drafted, job: ImportJob) -> tup
     changes = [
         Turn(one, fate, known.holdings.get(one.fingerprint))
         for one, fate in fates
-        if fate not in {Fate.UNCHANGED, Fate.SUPPRESSED}
+        if fate is not Fate.UNCHANGED and fate is not Fate.SUPPRESSED
     ]
     return counted((fate for _, fate in fates), len(drafted.refused)), arrivals.write(session, keys, changes, job)

@@ -19,12 +19,13 @@ from subscribers.instants import from_ms, to_ms
 from subscribers.keyring import WrappedKey
 from subscribers.keys import Keys
 from subscribers.ledger.consent import Packed
-from subscribers.transfers.csv_rows import CsvRow, RawRow
+from subscribers.transfers.csv_rows import CsvRow, RawRows
 from subscribers.transfers.drafts import Draft, Drafted, ImportJob, Proof, RefusedRow, Seals, draft
 from subscribers.transfers.loaders import Plan, Standing
 
 # Below this a helper takes longer to start than it saves.
 HELP_FROM_ROWS: Final = 10_000
+LENGTH_BYTES: Final = 8
 _STANDINGS: Final = {str(one): one for one in Standing}
 _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from subscribers.transfers.workshop import serve; serve()"
 
@@ -32,7 +33,7 @@ _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from subscribers.tran
 class Drafting:
     """Iterates over the drafted batches; told what became of one, it knows whether sealing the next is worth it."""
 
-    def __init__(self, keys: Keys, plan: Plan, job: ImportJob, batches: Iterator[Sequence[CsvRow | RawRow]]) -> None:
+    def __init__(self, keys: Keys, plan: Plan, job: ImportJob, batches: Iterator[Sequence[CsvRow | RawRows]]) -> None:
         self._keys, self._plan, self._job, self._batches = keys, plan, job, batches
         self._sealing = True
         self._helper: subprocess.Popen[bytes] | None = None
@@ -42,13 +43,17 @@ class Drafting:
         self._sealing = 2 * changed >= of
 
     def __iter__(self) -> Iterator[Drafted]:
-        done = 0
-        for rows in self._batches:
-            yield self._here(rows)
-            done += len(rows)
-            if done >= HELP_FROM_ROWS and self._can_help():
-                break
-        yield from self._with_help()
+        done, rows, asked = 0, next(self._batches, None), False
+        while rows is not None:
+            made = (self._receive() if asked else None) or self._here(rows)
+            rows = next(self._batches, None)
+            # Only now, when the helper waits: both writing at once would wait for each other for ever.
+            asked = rows is not None and self._ask(rows)
+            # It is asked for the first time when it has had the time of a batch to start.
+            if done < HELP_FROM_ROWS <= done + made.rows and rows is not None and self._can_help():
+                self._start()
+            done += made.rows
+            yield made
 
     def close(self) -> None:
         """Let the helper go, alive or dead."""
@@ -62,50 +67,43 @@ class Drafting:
             self._helper.communicate()
         self._helper = None
 
-    def _here(self, rows: Sequence[CsvRow | RawRow]) -> Drafted:
+    def _here(self, rows: Sequence[CsvRow | RawRows]) -> Drafted:
         return draft(self._keys, self._plan, self._job, rows, sealing=self._sealing)
 
     def _can_help(self) -> bool:
         # Chance that was given as an argument must come from where it was given.
         return self._keys.chance is secrets.token_bytes and (os.cpu_count() or 1) > 1
 
-    def _with_help(self) -> Iterator[Drafted]:
-        rows = next(self._batches, None)
-        if rows is None:
-            return
-        self._start()
-        self._send(pickle.dumps((self._keys.without_ring(), self._plan, self._job)))
-        self._send(marshal.dumps((_plain(rows), self._sealing)))
-        while rows is not None:
-            made = self._receive() or self._here(rows)
-            rows = next(self._batches, None)
-            # Only now, when the helper waits: both writing at once would wait for each other for ever.
-            if rows is not None:
-                self._send(marshal.dumps((_plain(rows), self._sealing)))
-            yield made
-
     def _start(self) -> None:
-        # A session of its own: a Ctrl-C is for this process, which then closes the other's door.
-        self._helper = subprocess.Popen(  # noqa: S603 -- our own program in our own interpreter
-            [sys.executable, "-c", _PROGRAM, *sys.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        # Where there is no room for another process, this one does it all.
+        with suppress(OSError):
+            # A session of its own: a Ctrl-C is for this process, which then closes the other's door.
+            self._helper = subprocess.Popen(  # noqa: S603 -- our own program in our own interpreter
+                [sys.executable, "-c", _PROGRAM, *sys.path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._send(pickle.dumps((self._keys.without_ring(), self._plan, self._job)))
+
+    def _ask(self, rows: Sequence[CsvRow | RawRows]) -> bool:
+        """Have the helper draft a batch, where there is one."""
+        if self._helper:
+            self._send(marshal.dumps((_plain(rows), self._sealing)))
+        return self._helper is not None
 
     def _send(self, data: bytes) -> None:
         if self._helper and self._helper.stdin:
             try:
-                self._helper.stdin.write(data)
-                self._helper.stdin.flush()
+                _write(self._helper.stdin, data)
             except OSError:
                 self.close()
 
     def _receive(self) -> Drafted | None:
         if self._helper and self._helper.stdout:
             try:
-                return _drafted(marshal.load(self._helper.stdout))  # noqa: S302 -- written by our own child
+                return _drafted(marshal.loads(_read(self._helper.stdout)))  # noqa: S302 -- written by our own child
             except (EOFError, OSError, ValueError, TypeError):
                 self.close()
         return None
@@ -113,7 +111,7 @@ class Drafting:
 
 @contextmanager
 def drafting(
-    keys: Keys, plan: Plan, job: ImportJob, batches: Iterator[Sequence[CsvRow | RawRow]]
+    keys: Keys, plan: Plan, job: ImportJob, batches: Iterator[Sequence[CsvRow | RawRows]]
 ) -> Iterator[Drafting]:
     """The drafts of batches of rows, in their order."""
     made = Drafting(keys, plan, job, batches)
@@ -131,55 +129,63 @@ def drafting(
 def serve(source: IO[bytes] = sys.stdin.buffer, sink: IO[bytes] = sys.stdout.buffer) -> None:
     """Be the helper: draft what comes in until nothing does."""
     gc.disable()
-    keys, plan, job = pickle.load(source)  # noqa: S301 -- written by our own parent
+    keys, plan, job = pickle.loads(_read(source))  # noqa: S301 -- written by our own parent
     while True:
         try:
-            plain, sealing = marshal.load(source)  # noqa: S302 -- written by our own parent
+            plain, sealing = marshal.loads(_read(source))  # noqa: S302 -- written by our own parent
         except EOFError:
             return
-        rows = [RawRow(*one) if isinstance(one[1], bytes) else CsvRow(*one) for one in plain]
+        rows = [RawRows(*one) if isinstance(one[1], list) else CsvRow(*one) for one in plain]
         made = draft(keys, plan, job, rows, sealing=sealing)
         refused = [(one.row, one.reason) for one in made.refused]
-        marshal.dump((made.rows, [_flat(one) for one in made.drafts], refused), sink)
-        sink.flush()
+        _write(sink, marshal.dumps(([_flat(one) for one in made.drafts], refused)))
+
+
+def _write(sink: IO[bytes], data: bytes) -> None:
+    """Send bytes, and first how many: to take them out of a pipe value by value would cost as much again."""
+    sink.write(len(data).to_bytes(LENGTH_BYTES, "big"))
+    sink.write(data)
+    sink.flush()
+
+
+def _read(source: IO[bytes]) -> bytes:
+    length = int.from_bytes(source.read(LENGTH_BYTES), "big")
+    data = source.read(length)
+    if not data or len(data) < length:
+        raise EOFError
+    return data
 
 
 # Plain tuples of plain values, since a class costs more on the way than all it holds.
 
 
-def _plain(rows: Iterable[CsvRow | RawRow]) -> list[tuple[Any, ...]]:
+def _plain(rows: Iterable[CsvRow | RawRows]) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
 def _flat(one: Draft) -> tuple[Any, ...]:
     left_at = None if one.left_at is None else to_ms(one.left_at)
-    given_at, *words = one.proof or (None, "", "", "")
-    seals = one.seals
-    sealed = (
-        (*seals[:2], *seals.evidence, seals.proved, *seals.key[1:]) if seals else (b"", b"", b"", b"", False, 0, b"")
-    )
-    proof = (None if given_at is None else to_ms(given_at), *words)
+    proof = one.proof and (to_ms(one.proof.given_at), *one.proof[1:])
+    seals = one.seals and (*one.seals[:2], tuple(one.seals.evidence), one.seals.proved, tuple(one.seals.key))
     # An address that is sealed is not needed again.
-    return (one.row, one.fingerprint, "" if one.seals else one.address, str(one.standing), left_at, *proof, *sealed)
+    return one.row, one.fingerprint, "" if seals else one.address, str(one.standing), left_at, proof, seals
 
 
 def _draft(flat: tuple[Any, ...]) -> Draft:
-    row, mark, address, standing, left, given, source, wording, method, subject, sealed, *made = flat
-    return Draft(
-        row,
-        mark,
-        address,
-        _STANDINGS[standing],
-        None if left is None else from_ms(left),
-        None if given is None else Proof(from_ms(given), source, wording, method),
-        Seals(subject, sealed, Packed(*made[:2]), made[2], WrappedKey(subject, *made[3:])) if subject else None,
-    )
+    row, mark, address, standing, left_at, proof, seals = flat
+    if proof:
+        given_at, source, wording, method = proof
+        proof = Proof(from_ms(given_at), source, wording, method)
+    if seals:
+        subject, sealed, evidence, proved, key = seals
+        seals = Seals(subject, sealed, Packed(*evidence), proved, WrappedKey(*key))
+    left_at = None if left_at is None else from_ms(left_at)
+    return Draft(row, mark, address, _STANDINGS[standing], left_at, proof, seals)
 
 
-def _drafted(answer: tuple[int, list[tuple[Any, ...]], list[tuple[int, str]]]) -> Drafted:
-    rows, flat, refused = answer
+def _drafted(answer: tuple[list[tuple[Any, ...]], list[tuple[int, str]]]) -> Drafted:
+    flat, refused = answer
     return Drafted(
-        rows=rows,
         drafts=[_draft(one) for one in flat],
         refused=[RefusedRow(row=row, reason=reason) for row, reason in refused],
     )

@@ -13,16 +13,17 @@ from rich.console import Console
 from tests.bench import (
     compose,
     delivery,
+    growth,
     kill,
     leaving,
     ledger,
-    memory,
     million,
     people,
     preflight,
     render,
     sign,
     submission,
+    verify,
     wire,
 )
 from tests.bench.measure import FULL, QUICK, Machine, Neighbours, Scale, Table
@@ -35,11 +36,12 @@ BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
     "wire": wire.run,
     "ledger": ledger.run,
     "people": people.run,
+    "verify": verify.run,
     "million": million.run,
     "leaving": leaving.run,
     "submission": submission.run,
     "delivery": delivery.run,
-    "memory": memory.run,
+    "growth": growth.run,
     "kill": kill.run,
 }
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import resource
 import shutil
 import sys
@@ -40,9 +41,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What one sending took: dispatch, worker and ledger; the most memory its process held before it, and ever."""
+    """What one sending took: dispatch, worker and ledger; by how much the file grew; the most memory its process held
+    before it, and ever.
+    """
 
     seconds: float
+    cpu_seconds: float
+    grown_bytes: int
     libraries_mb: float
     peak_mb: float
 
@@ -66,12 +71,18 @@ def ready(folder: Path, letters: int) -> Ready:
 def send(file: Path, port: int, connections: int) -> Sent:
     """The whole path of the product on this file: freeze the audience, send, and account for every letter."""
     config, database, before = shipped(port, connections), Database(f"sqlite:///{file}"), _most_memory_mb()
-    started = time.perf_counter()
+    size, worked, started = file.stat().st_size, sum(os.times()[:4]), time.perf_counter()
     accounts = work(database, config, Clock(MORNING), ring(database, config, MORNING))
-    seconds = time.perf_counter() - started
+    seconds, worked = time.perf_counter() - started, sum(os.times()[:4]) - worked
     database.close()
     assert accounts == Accounts(due=accounts.due, accepted=accounts.due), accounts
-    return Sent(seconds=seconds, libraries_mb=before, peak_mb=_most_memory_mb())
+    return Sent(
+        seconds=seconds,
+        cpu_seconds=worked,
+        grown_bytes=file.stat().st_size - size,
+        libraries_mb=before,
+        peak_mb=_most_memory_mb(),
+    )
 
 
 def _most_memory_mb() -> float:

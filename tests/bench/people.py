@@ -32,7 +32,7 @@ HEADER: Final = "email,consent_at,consent_source,consent_wording,consent_method"
 def run(scale: Scale) -> Table:
     """20,000 rows into an empty database, and every consent event of it checked."""
     count = scale.size(20_000, least=20)
-    rows = [f"{line}\n" for line in (HEADER, *(f"reader{n:06}@inbox.test,{CONSENT}" for n in range(count)))]
+    rows = file(count)
     with engines(scale) as made:
         found = alternated(scale, _runs(made, rows), "people")
         said = notes(made)
@@ -61,7 +61,7 @@ def _runs(made: Engines, rows: list[str]) -> dict[str, Callable[[], float]]:
     runs: dict[str, Callable[[], float]] = {LIST: partial(_list, rows)}
     for name, opened in made.items():
         filled = opened()
-        _import(filled, rows)
+        fill(filled, rows)
         runs[f"import, {name}"] = partial(_import_anew, opened, rows)
         runs[f"verify, {name}"] = partial(_verify, filled, len(rows) - 1)
         runs[f"certify, {name}"] = partial(_certify, filled, len(rows) - 1)
@@ -69,10 +69,16 @@ def _runs(made: Engines, rows: list[str]) -> dict[str, Callable[[], float]]:
 
 
 def _import_anew(opened: Callable[[], Database], rows: list[str]) -> float:
-    return _import(opened(), rows)
+    return fill(opened(), rows)
 
 
-def _import(database: Database, rows: list[str]) -> float:
+def file(count: int) -> list[str]:
+    """The lines of a file of so many people with their evidence."""
+    return [f"{line}\n" for line in (HEADER, *(f"reader{n:06}@inbox.test,{CONSENT}" for n in range(count)))]
+
+
+def fill(database: Database, rows: list[str]) -> float:
+    """Import such a file; rows a second."""
     job = ImportJob(file="bench", newsletter=NEWSLETTER.key, by="bench", now=MORNING)
     lines = [row.encode() for row in rows]
     answers = []

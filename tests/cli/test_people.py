@@ -123,3 +123,76 @@ def test_nothing_is_held_on_a_stranger(run: Run) -> None:
     assert (
         "cannot be" in run("subscriber", "show", "no address").err or run("subscriber", "show", "no address").code == 1
     )
+
+
+def _queued(home: Path) -> int:
+    """How many confirmation letters wait for the sender."""
+    with closing(sqlite3.connect(home / "worldbrief.db")) as database:
+        [[count]] = database.execute("SELECT count(*) FROM mailing WHERE kind = 'confirm'")
+    return int(count)
+
+
+def test_somebody_who_phoned_is_invited_once_a_day(run: Run, tmp_path: Path) -> None:
+    invited = run("subscriber", "invite", "zoe@inbox.test", "--reason", "by phone")
+    assert (invited.code, invited.err) == (0, "the letter is on its way\n")
+    assert _queued(tmp_path / "home") == 1
+    shown = run("subscriber", "show", "zoe@inbox.test").out
+    assert "sign-up to world-brief: pending" in shown
+    assert "asked by its holder: by phone" in shown
+    again = run("subscriber", "invite", "zoe@inbox.test", "--reason", "by phone")
+    assert (again.code, again.err) == (1, "worldbrief: no letter is sent: daily cap\n")
+    assert _queued(tmp_path / "home") == 1
+
+
+def test_who_is_suppressed_is_not_invited_and_what_is_no_address_is_told(run: Run, tmp_path: Path) -> None:
+    run("subscriber", "suppress", "zoe@inbox.test")
+    barred = run("subscriber", "invite", "zoe@inbox.test", "--reason", "by phone")
+    assert (barred.code, barred.err) == (1, "worldbrief: no letter is sent: suppressed\n")
+    wrong = run("subscriber", "invite", "zoe at inbox", "--reason", "by phone")
+    assert wrong.code == 1
+    assert "Traceback" not in wrong.err
+    assert run("subscriber", "invite", "zoe@inbox.test").code == 2
+    assert run("subscriber", "invite", "zoe@inbox.test", "--reason", "x", "--newsletter", "none").code == 1
+    assert _queued(tmp_path / "home") == 0
+
+
+@pytest.fixture
+def surge(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A house that takes two letters in one hour for a surge, and has sent the one and held the other two."""
+    monkeypatch.setenv("WORLD_BRIEF_SIGNUP__LETTERS_PER_HOUR", "1")
+    for name, said in (("ana", "on its way"), ("bea", "held with others"), ("cy", "held with others")):
+        assert said in run("subscriber", "invite", f"{name}@{name}.test", "--reason", "by phone").err
+    return run
+
+
+def test_letters_of_a_surge_are_shown_with_the_reason_and_let_go(surge: Run, tmp_path: Path) -> None:
+    shown = surge("subscriber", "held")
+    assert shown.out == "2 letters held: 3 confirmation letters became due within an hour, 0 are usual\n"
+    assert _queued(tmp_path / "home") == 1
+    [told] = surge("subscriber", "held", "--release", "--json").answers
+    assert (told["released"], "within an hour" in told["reason"]) == (2, True)
+    assert _queued(tmp_path / "home") == 3
+    assert surge("subscriber", "held", "--json").answers[0]["held"] == 0
+    assert surge("subscriber", "held", "--release").out.startswith("0 letters released")
+    assert _queued(tmp_path / "home") == 3
+
+
+def test_letters_of_a_surge_are_dropped_for_good(surge: Run, tmp_path: Path) -> None:
+    assert surge("subscriber", "held", "--release", "--drop").code == 2
+    assert surge("subscriber", "held", "--drop").out.startswith("2 letters dropped")
+    assert surge("subscriber", "held", "--release").out.startswith("0 letters released")
+    assert _queued(tmp_path / "home") == 1
+    assert "sign-up to world-brief: withdrawn" in surge("subscriber", "show", "bea@bea.test").out
+
+
+def test_the_doctor_warns_of_held_letters_and_says_what_was_trapped(surge: Run) -> None:
+    [line] = [one for one in surge("doctor", "--json").answers if one["part"] == "sign-ups"]
+    assert line["state"] == "warn"
+    assert line["detail"] == (
+        "2 letters held, since 3 confirmation letters became due within an hour, 0 are usual; 0 programs trapped today"
+    )
+
+
+def test_the_doctor_has_nothing_to_say_of_quiet_sign_ups(run: Run) -> None:
+    [line] = [one for one in run("doctor", "--json").answers if one["part"] == "sign-ups"]
+    assert (line["state"], line["detail"]) == ("ok", "0 letters held; 0 programs trapped today")

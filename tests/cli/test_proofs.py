@@ -1,11 +1,15 @@
 """`worldbrief consent`: what is certified can be checked by others, and what was kept elsewhere counts."""
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+import subscribers
+from newsletter.database import Database
+from newsletter.rendering.template import TEMPLATES
+from newsletter.web.pages import Pages
+from tests.builders import MORNING
 from tests.cli.conftest import Run
 from tests.conftest import missing
 
@@ -64,6 +68,19 @@ def test_a_receipt_can_be_read_and_printed(run: Run, home: Path, tmp_path: Path)
     assert file.read_bytes().startswith(b"%PDF-")
 
 
+def test_a_receipt_to_read_is_in_the_language_of_its_reader(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text(HEADER + ROW, "utf-8")
+    monkeypatch.setenv("WORLD_BRIEF_NEWSLETTERS__WORLD_BRIEF__LANGUAGE", "ja")
+    assert run("subscriber", "import", file).code == 0
+    page = run("consent", "receipt", "ana@inbox.test", "--format", "html").out
+    assert '<html lang="ja" dir="ltr">' in page
+    assert "同意の控え" in page
+    assert "Consent" not in page.split("checkpoint")[0]
+
+
 def test_without_a_browser_the_way_out_is_said(
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,14 +110,69 @@ def test_the_key_of_the_checkpoints_is_private(run: Run, home: Path) -> None:
     assert (ran.code, "chmod 600" in ran.err) == (1, True)
 
 
-def test_c12_weak_wordings_are_told_and_only_a_ticked_box_blocks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c12_weak_wordings_are_told_and_block_nothing(run: Run) -> None:
     ran = run("consent", "lint", "--json")
     assert ran.code == 0
     assert {one["rule"] for one in ran.answers} == {"bundled-purposes", "agrees-to-privacy-policy"}
-    from newsletter.web import joining
 
+
+@pytest.mark.parametrize(
+    ("page", "file"),
+    [
+        ("signup", "signup"),
+        ("signup", "signup_form"),
+        ("embed", "embed"),
+        ("my_subscribe", "my_subscribe"),
+        ("my_count", "my_count"),
+    ],
+)
+def test_c12_a_form_with_a_ticked_box_is_not_served(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, file: str
+) -> None:
+    templates = _ticked(tmp_path, file)
+    monkeypatch.setattr("newsletter.web.pages.TEMPLATES", templates)
+    monkeypatch.setattr("newsletter.web.forms.TEMPLATES", templates)
+    monkeypatch.setattr("newsletter.web.app.serve", lambda _pages: pytest.fail("it was served"))
+    lint = run("consent", "lint")
+    # The form itself stands on two pages.
+    assert (lint.code, lint.out.count("blocks: pre-ticked")) == (1, 2 if file == "signup_form" else 1)
+    named = str(templates / "pages" / f"{page}.html")
+    for command in ("web", "run"):
+        refused = run(command)
+        assert (refused.code, named in refused.err, "pre-ticked" in refused.err) == (1, True, True)
+        assert "desk: /desk/" not in refused.err
+    [told] = [one for one in run("doctor", "--json").answers if one["part"] == "forms"]
+    assert (told["state"], named in told["detail"], "pre-ticked" in told["detail"]) == ("fail", True, True)
+
+
+def test_c12_a_form_that_was_shown_with_a_ticked_box_blocks(run: Run, tmp_path: Path) -> None:
+    assert run("consent", "lint").code == 0
     ticked = '<form><input type="checkbox" name="tracking" checked></form>'
-    monkeypatch.setattr(joining, "snapshot", lambda _pages, _paper, _asked: ticked)
+    database = Database(f"sqlite:///{tmp_path / 'home' / 'worldbrief.db'}")
+    with database.transaction() as session:
+        shown = [subscribers.Display(text=ticked, language="en", page="signup")]
+        subscribers.display(session, "world-brief", shown, MORNING)
+    database.close()
     ran = run("consent", "lint")
-    assert (ran.code, "blocks: pre-ticked" in ran.out) == (1, True)
-    assert json.dumps("tracking") not in ran.err
+    assert (ran.code, ran.out.count("blocks: pre-ticked")) == (1, 1)
+
+
+def test_c12_forms_as_they_are_shipped_are_served(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Pages] = []
+    monkeypatch.setattr("newsletter.web.app.serve", served.append)
+    assert run("web").code == 0
+    assert len(served) == 1
+    [told] = [one for one in run("doctor", "--json").answers if one["part"] == "forms"]
+    assert told["state"] == "ok"
+
+
+def _ticked(tmp_path: Path, name: str) -> Path:
+    """The templates as shipped, with a box for tracking that is ticked beforehand in one of them."""
+    templates = tmp_path / "templates"
+    shutil.copytree(TEMPLATES, templates)
+    file = templates / "pages" / f"{name}.html"
+    box = '<input type="checkbox" name="tracking" checked>'
+    whole = file.read_text("utf-8")
+    mark = "</form>" if "</form>" in whole else '{% include "signup_form.html" %}'
+    file.write_text(whole.replace(mark, f"{box}{mark}"), "utf-8")
+    return templates

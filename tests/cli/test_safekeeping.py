@@ -1,11 +1,13 @@
 """Backups, restores, copies and rotations as an operator does them; and who left stays away through all of them."""
 
+import json
 import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+import subscribers
 from tests.cli.conftest import Run
 from tests.cli.test_people import HEADER, PROVEN
 
@@ -53,21 +55,87 @@ def test_who_came_back_after_leaving_stays_through_a_reconciliation(house: Run, 
     assert (done["ended"], done["erased"]) == (0, 0)
 
 
+def test_who_left_by_an_imported_file_stays_away_after_an_older_backup_is_restored(house: Run, tmp_path: Path) -> None:
+    file = backed_up(house)
+    left = tmp_path / "left.csv"
+    rows = ("ana@inbox.test,,,,unsubscribed", "bea@inbox.test,,,,unreachable", "dora@inbox.test,,,,unsubscribed")
+    left.write_text("Email,First name,Last name,Data,Status\n" + "\n".join(rows) + "\n", "utf-8")
+    assert house("subscriber", "import", left, "--json").answers[0]["ended"] == 3
+    complained = tmp_path / "complained.csv"
+    reasons = "unsub_time,unsub_reason,clean_time\n"
+    complained.write_text(f"Email Address,LEID,EUID,{reasons}cy@inbox.test,1,2,,reported as spam,\n", "utf-8")
+    assert house("subscriber", "import", complained, "--json").answers[0]["ended"] == 1
+    assert house("restore", file).code == 0
+    for address in ADDRESSES:
+        assert "active" in house("subscriber", "show", address).out
+    [done] = house("restore", "--reconcile", "--json").answers
+    # Dora is not in the backup: that she left is all that can be kept of her.
+    assert (done["entries"], done["ended"], done["suppressed"]) == (5, 4, 1)
+    for address, reason in zip(ADDRESSES, ("withdrawn", "bounced", "complained"), strict=True):
+        assert f"ended ({reason})" in house("subscriber", "show", address).out
+    old = tmp_path / "old.csv"
+    old.write_text(HEADER + "".join(one + PROVEN for one in (*ADDRESSES, "dora@inbox.test")), "utf-8")
+    [again] = house("subscriber", "import", old, "--json").answers
+    assert (again["imported"], again["suppressed"], again["unchanged"]) == (0, 2, 2)
+    assert house("consent", "verify").code == 0
+    assert house("restore", "--reconcile", "--json").answers[0]["ended"] == 0
+
+
 def test_an_erasure_says_what_went_and_that_nothing_is_left(house: Run) -> None:
     first = house("subscriber", "erase", "ana@inbox.test", "--json")
-    assert first.answers == [{"erased": True, "subscriptions": 1, "requests": 0, "never_again": False}]
+    told = {"never_again": False, "told": True, "held_until": None}
+    assert first.answers == [{"erased": True, "subscriptions": 1, "requests": 0, **told}]
     assert house("subscriber", "erase", "ana@inbox.test").code == 1
     [verdict] = house("consent", "verify", "--json").answers
     assert (verdict["ok"], verdict["shredded"], verdict["unfinished"]) == (True, 2, 0)
 
 
-def test_a_hold_keeps_somebody_until_it_is_released(house: Run) -> None:
-    assert house("subscriber", "hold", "ana@inbox.test", "--until", "2099-12-31", "--reason", "claim 7").code == 0
+HOLD = ("--until", "2099-12-31", "--reason", "claim 7")
+
+
+def test_without_a_key_to_seal_to_a_hold_keeps_somebody_until_it_is_released(house: Run) -> None:
+    held = house("subscriber", "hold", "ana@inbox.test", *HOLD)
+    assert held.code == 0
+    assert "an erasure is refused: worldbrief keys hold" in held.err
     refused = house("subscriber", "erase", "ana@inbox.test")
     assert refused.code == 1
     assert "held until 2099-12-31 by cli (claim 7)" in refused.err
     assert house("subscriber", "release", "ana@inbox.test").code == 0
     assert house("subscriber", "erase", "ana@inbox.test").code == 0
+
+
+def test_under_a_hold_the_evidence_leaves_the_house_for_whoever_has_the_private_key(house: Run, tmp_path: Path) -> None:
+    private, sealed = tmp_path / "counsel" / "hold.key", tmp_path / "ana.sealed"
+    made = house("keys", "hold", "--out", private)
+    assert made.code == 0
+    assert private.stat().st_mode & 0o777 == 0o600
+    assert house("keys", "hold", "--out", tmp_path / "again").code == 1
+    assert "key" not in house("subscriber", "hold", "ana@inbox.test", *HOLD).err
+    assert house("subscriber", "sealed", "ana@inbox.test").code == 1
+    [gone] = house("subscriber", "erase", "ana@inbox.test", "--json").answers
+    assert (gone["erased"], gone["told"], gone["held_until"]) == (True, True, "2099-12-31")
+    assert "sealed under a legal hold" in house("subscriber", "show", "ana@inbox.test").out
+    sealed.write_text(house("subscriber", "sealed", "ana@inbox.test").out, "utf-8")
+    assert "ana" not in sealed.read_text("utf-8")
+    # Where the private key is, there is no house.
+    os.environ["WORLD_BRIEF_HOME"] = str(tmp_path / "elsewhere")
+    [told] = house("subscriber", "unseal", sealed, "--key", private).answers
+    assert (told["address"], told["hold"]) == ("ana@inbox.test", "claim 7")
+    assert json.loads(told["events"][0]["payload"])["source"] == "form"
+    assert not (tmp_path / "elsewhere").exists()
+    assert house("subscriber", "unseal", sealed, "--key", tmp_path / "home" / "hold.pub").code == 1
+    assert house("subscriber", "unseal", private, "--key", private).code == 1
+    os.environ["WORLD_BRIEF_HOME"] = str(tmp_path / "home")
+    assert house("consent", "verify").code == 0
+    assert house("subscriber", "release", "ana@inbox.test").code == 0
+    assert house("subscriber", "sealed", "ana@inbox.test").code == 1
+
+
+def test_a_public_key_that_is_none_stops_the_house_in_one_line(house: Run, tmp_path: Path) -> None:
+    (tmp_path / "home" / "hold.pub").write_text("nonsense", "utf-8")
+    ran = house("subscriber", "show", "ana@inbox.test")
+    assert ran.code == 1
+    assert "hold.pub: that is no public key to seal evidence to" in ran.err
 
 
 def test_a_copy_verifies_with_the_same_root(house: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +187,7 @@ def test_cleaning_can_be_rehearsed_and_repeated(house: Run) -> None:
 def test_the_record_of_processing_comes_from_the_settings(run: Run, form: str, begins: str) -> None:
     ran = run("privacy", "ropa", "--format", form)
     assert ran.out.startswith(begins)
+    assert f"{subscribers.LETTERS_KEPT.days} days; of the network one day; {subscribers.BLOCKED.days} days" in ran.out
     assert "36 months" in ran.out
 
 

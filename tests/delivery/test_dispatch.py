@@ -11,10 +11,11 @@ import subscribers
 from newsletter.database import Database
 from newsletter.delivery import dispatch, ledger
 from newsletter.delivery.dispatch import Single
+from newsletter.delivery.ledger import EDITION, Opening
 from newsletter.editions import store
 from newsletter.editions.edition import revise
 from newsletter.editions.workflow import Event, State
-from newsletter.errors import EditionError
+from newsletter.errors import EditionError, LedgerError
 from subscribers import Address, Evidence, SuppressionReason
 from tests.builders import make_edition
 from tests.delivery.builders import counts
@@ -76,6 +77,26 @@ def test_whoever_may_not_be_written_to_is_excluded_and_counted(database: Databas
     with database.snapshot() as session:
         frozen = ledger.mailing(session, mailing)
     assert (frozen.candidates, sum(frozen.excluded.values())) == (5, 2)
+
+
+def test_who_is_neither_queued_nor_excluded_stops_the_freeze(database: Database, now: datetime) -> None:
+    subscribe(database, 5, now)
+    with database.transaction() as session:
+        subscribers.suppress(session, KEYS, Address.parse(address(1)), SuppressionReason.DESK, "test", now)
+    with database.transaction() as session:
+        found = subscribers.candidates(session, NEWSLETTER.key, now)
+        opening = Opening(
+            newsletter=NEWSLETTER.key,
+            kind=EDITION,
+            on=now.date(),
+            proof_digest="0" * 64,
+            expires_at=now + timedelta(hours=1),
+            eligible=found.eligible.limit(3),
+            candidates=found.count,
+            excluded=found.excluded,
+        )
+        with pytest.raises(LedgerError, match="5 candidates, but 3 queued and 1 excluded"):
+            ledger.open_mailing(session, opening, now)
 
 
 def test_an_edition_for_nobody_is_sent_at_once(database: Database, now: datetime) -> None:

@@ -30,7 +30,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_every_candidate_is_queued_or_excluded(database: Database, now: datetime) -> None:
-    mailing = open_one(database, 25, now, candidates=32, excluded={"suppressed": 4, "paused": 3})
+    mailing = open_one(database, 25, now, candidates=32, excluded=lambda *_: {"suppressed": 4, "paused": 3})
     assert mailing.due == 25
     assert counts(database, mailing) == {"waiting": 25}
 
@@ -73,6 +73,15 @@ def test_a_mailing_is_cut_into_ranges_that_hold_every_letter_once(database: Data
     assert counts(database, mailing) == {"claimed": 25}
     with database.transaction() as session:
         assert leases.claim(session, Wanted(worker="w2", until=now + MINUTE), now) is None
+
+
+def test_chunks_are_full_and_apart_however_far_apart_their_recipients_are(database: Database, now: datetime) -> None:
+    numbers = people(25).subquery()
+    mailing = open_one(database, 25, now, eligible=sa.select(numbers.c.id * numbers.c.id))
+    leased = [lease_one(database, now) for _ in range(3)]
+    assert [(one.first, one.last) for one in leased] == [(1, 120), (121, 440), (441, 625)]
+    assert [len(take(database, one, now)) for one in leased] == [10, 10, 5]
+    assert counts(database, mailing) == {"claimed": 25}
 
 
 def test_sixteen_racers_get_one_lease(database: Database, now: datetime) -> None:

@@ -20,6 +20,8 @@ from tests.builders import make_letter, make_proof
 NONCE = "k3j9x0q2m5aa"
 AT = datetime(2026, 11, 23, 5, 30, tzinfo=UTC)
 ANA = Recipient(address="ana.reader@example.org", token="t0" * 13, return_token="r1" * 18)
+# draft-levine-mailbomb-header-02 section 3, with its FWS as one space.
+FORM_SUB = re.compile(r"Form-Sub: v=1(?: ; (?:ip4=[0-9x]+(?:\.[0-9x]+){3}|ip6=[0-9a-fx:]+|ip=none))*")
 HOSTILE = [
     "=?utf-8?q?x=0d=0aBcc:_v@x.org?=",
     "x\r\nBcc: v@x.org",
@@ -223,6 +225,28 @@ def test_what_the_shipped_templates_make_is_what_arrives(proof: Proof) -> None:
     assert bodies(read(one)) == parts
     assert proof.nonce not in one.message.decode("ascii")
     assert all(len(line) <= 78 for line in one.message.split(b"\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        ("192.0.2.0/24", "ip4=192.0.2.x"),
+        ("198.51.0.0/16", "ip4=198.51.x.x"),
+        ("192.0.2.7/32", "ip4=192.0.2.7"),
+        ("2001:db8:85a3::/48", "ip6=2001:db8:85a3::x"),
+        ("2001:db8::/48", "ip6=2001:db8:0::x"),
+        ("2001:db8::1/128", "ip6=2001:db8:0:0:0:0:0:1"),
+        ("local", "ip=none"),
+        ("", "ip=none"),
+        ("192.0.2.0/24\r\nBcc: x@example.org", "ip=none"),
+    ],
+)
+def test_a_confirmation_says_by_the_drafts_grammar_where_the_form_was_posted_from(network: str, told: str) -> None:
+    one = letter(make_letter(), replace(ANA, asked=Asked(code="ABCD2345", at=AT, network=network)))
+    assert read(one)["Form-Sub"] == f"v=1 ; {told}"
+    assert FORM_SUB.fullmatch(f"Form-Sub: {read(one)['Form-Sub']}")
+    assert read(one)["Bcc"] is None
+    assert read(letter(make()))["Form-Sub"] is None
 
 
 def test_the_checkpoint_is_in_every_letter_of_a_mailing_the_same() -> None:

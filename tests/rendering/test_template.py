@@ -135,7 +135,10 @@ def test_control_characters_go_and_accents_are_composed() -> None:
 @pytest.mark.parametrize(
     ("folder_name", "direction"),
     list(
-        product(["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved"], ["ltr", "rtl"])
+        product(
+            ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved", "letters/erased"],
+            ["ltr", "rtl"],
+        )
     ),
 )
 def test_shipped_templates_load_nothing_from_elsewhere(folder_name: str, direction: Direction) -> None:
@@ -147,7 +150,8 @@ def test_shipped_templates_load_nothing_from_elsewhere(folder_name: str, directi
 
 
 @pytest.mark.parametrize(
-    "folder_name", ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved"]
+    "folder_name",
+    ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved", "letters/erased"],
 )
 def test_style_stays_far_below_what_gmail_drops(folder_name: str) -> None:
     html = load(TEMPLATES / folder_name).html
@@ -157,7 +161,8 @@ def test_style_stays_far_below_what_gmail_drops(folder_name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "folder_name", ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved"]
+    "folder_name",
+    ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved", "letters/erased"],
 )
 def test_every_dark_rule_has_its_twin_for_outlook(folder_name: str) -> None:
     html = load(TEMPLATES / folder_name).html
@@ -169,7 +174,8 @@ def test_every_dark_rule_has_its_twin_for_outlook(folder_name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "folder_name", ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved"]
+    "folder_name",
+    ["world-brief", "letters/confirm", "letters/access", "letters/change", "letters/moved", "letters/erased"],
 )
 def test_a_right_to_left_template_has_nothing_left_to_right(folder_name: str) -> None:
     made = load(TEMPLATES / folder_name, "rtl")

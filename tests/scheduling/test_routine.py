@@ -1,25 +1,29 @@
 """At the cut-off a draft is built, at the slot it goes out if it is approved, else people are told; each only once."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
 import subscribers
 from newsletter import config, vault
-from newsletter.config import Config, Newsletter
+from newsletter.config import Alerts, Config, Newsletter
 from newsletter.database import Database
-from newsletter.delivery import ledger
+from newsletter.delivery import ledger, signups
 from newsletter.editions import store
 from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import Event, State
 from newsletter.errors import EditionError, NotReady
+from newsletter.postbox import Postbox, running
 from newsletter.rendering.press import required
 from newsletter.scheduling import routine, timetable
 from newsletter.stories import wire
 from newsletter.vault import Vault
+from subscribers import Address
 from tests.delivery.newsroom import KEYS
 
 ROOT = Path(__file__).parents[2]
@@ -306,3 +310,76 @@ def test_processes_that_tick_together_tell_people_once(stocked: Database, settin
     for one in threads:
         one.join()
     assert told == ["alert"]
+
+
+# Alerts by mail
+
+
+NIGHT = "night.editor@worldbrief.test"
+
+
+def _told(box: Postbox) -> list[str]:
+    """The text of every alert that arrived."""
+    told: list[str] = []
+    for one in box.messages:
+        assert one.rcpt_to == (NIGHT,)
+        body = message_from_bytes(one.data, policy=policy.default).get_body(("plain",))
+        assert body
+        told.append(" ".join(body.get_content().split()))
+    return told
+
+
+@pytest.fixture
+def told(settings: Config, secrets: Vault) -> Iterator[tuple[Config, Postbox]]:
+    """Settings by which a night editor is told of what goes wrong, through a real relay."""
+    with running(Postbox()) as box:
+        there = replace(settings.relay, host="127.0.0.1", port=box.port)
+        yield replace(settings, relay=there, alerts=Alerts(mail_to=(NIGHT,))), box
+
+
+def test_an_edition_without_approval_is_mailed_to_whom_the_settings_name_once(
+    stocked: Database, told: tuple[Config, Postbox], secrets: Vault
+) -> None:
+    settings, box = told
+    for at in (CUT_OFF, CUT_OFF + MINUTE):
+        _tick(stocked, settings, secrets, at)
+    assert _told(box) == []
+    for at in (SLOT, SLOT + MINUTE, SLOT + 2 * MINUTE):
+        _tick(stocked, settings, secrets, at)
+    [said] = _told(box)
+    assert "world-brief 2026-11-23: " in said
+    assert "is in review: nothing is sent" in said
+
+
+def test_held_sign_ups_are_mailed_once_a_day(database: Database, told: tuple[Config, Postbox], secrets: Vault) -> None:
+    settings, box = told
+    settings = replace(settings, signup=replace(settings.signup, letters_per_hour=1))
+    keys = replace(secrets, ring=KEYS.ring).keys
+    now = CUT_OFF - timedelta(hours=2)
+    for name in ("ana", "bea"):
+        request = signups.Request(
+            newsletter=settings.newsletters["world-brief"],
+            address=Address.parse(f"{name}@{name}.test"),
+            wording="Sign up to receive World Brief.",
+            language="en",
+            source="desk",
+            method="asked by its holder",
+        )
+        with database.transaction() as session:
+            signups.sign_up(session, keys, settings, request, now)
+    for minutes in range(3):
+        _tick(database, settings, secrets, now + minutes * MINUTE)
+    [said] = _told(box)
+    assert "2 confirmation letters became due within an hour" in said
+    assert "1 letters are held: see `worldbrief subscriber held`" in said
+
+
+def test_a_relay_that_cannot_be_reached_stops_no_tick_and_no_alert_in_the_log(
+    stocked: Database, told: tuple[Config, Postbox], secrets: Vault, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, _ = told
+    deaf = replace(settings, relay=replace(settings.relay, port=1, connect_timeout_seconds=1.0))
+    _tick(stocked, deaf, secrets, CUT_OFF)
+    assert _tick(stocked, deaf, secrets, SLOT) == ["alert"]
+    assert "the alert could not be mailed" in caplog.text
+    assert "alert world-brief 2026-11-23" in caplog.text

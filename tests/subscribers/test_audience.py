@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, text
+from sqlalchemy import event, false, select, text
 
 import subscribers
 from newsletter.database import Database
 from subscribers import Address, Dropped, Keys, Recipient, SuppressionReason, registry, suppressions
 from subscribers.ledger import consent
 from subscribers.ledger.evidence import AUTHORISING, ENDING, Event, Evidence, Kind
-from subscribers.registry import Newcomer, NewSubscription
+from subscribers.registry import SUBSCRIPTIONS, Newcomer, NewSubscription
 from subscribers.states import EndReason, State
 from tests.subscribers.ledger.test_consent import unguard
 from tests.subscribers.people import KEYS, NOBODY, leave_token, subscribe
@@ -48,6 +49,38 @@ def test_everybody_is_counted_once_under_the_gravest_reason(database: Database, 
     assert found.rule == subscribers.AUDIENCE_RULE
     assert len(_ids(database, now)) == 1
     assert len(_ids(database, now + 7 * DAY)) == 2
+
+
+def test_whom_a_list_leaves_out_is_counted_by_what_keeps_them_from_a_letter(database: Database, now: datetime) -> None:
+    _people(database, now)
+    with database.snapshot() as session:
+        found = subscribers.candidates(session, "world-brief", now)
+        assert found.count == 4
+        assert dict(found.excluded(session, found.eligible)) == {"ended": 1, "paused": 1, "suppressed": 1}
+        assert dict(found.excluded(session, found.eligible.where(false()))) == {
+            "ended": 1,
+            "paused": 1,
+            "suppressed": 1,
+        }
+        everybody = select(SUBSCRIPTIONS.c.id).where(SUBSCRIPTIONS.c.newsletter == "world-brief")
+        assert dict(found.excluded(session, everybody)) == {}
+
+
+def test_sqlite_finds_a_million_recipients_in_their_order_and_sorts_nothing(database: Database, now: datetime) -> None:
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL plans by what it knows of its rows")
+    with database.snapshot() as session:
+        connection = session.connection()
+        wanted = subscribers.candidates(session, "world-brief", now, now.date()).eligible
+        plain = wanted.compile(connection, compile_kwargs={"literal_binds": True})
+        steps = [str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {plain}")]
+    assert steps == [
+        "SEARCH subscription USING INDEX ix_subscription_newsletter (newsletter=?)",
+        "SEARCH basis USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH subscriber USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH ended USING INDEX ix_consent_ending (subject=? AND newsletter=? AND seq>?) LEFT-JOIN",
+        "SEARCH suppression USING COVERING INDEX sqlite_autoindex_suppression_1 (fingerprint=?) LEFT-JOIN",
+    ]
 
 
 def test_a_newsletter_nobody_reads_has_an_empty_audience(database: Database, now: datetime) -> None:

@@ -1,5 +1,9 @@
 """One installation for the tests of its pages: real databases, a clock to turn, people who sign up, editions sent."""
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -7,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import uvicorn
 from sqlmodel import SQLModel
 from starlette.testclient import TestClient
 
@@ -23,6 +28,7 @@ from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import Event, State
 from newsletter.scheduling import routine, timetable
 from newsletter.vault import Vault
+from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from subscribers import Address, Evidence
 from tests.builders import MONDAY, SITE, make_edition, make_newsletter, make_site
@@ -72,7 +78,7 @@ class House:
         self.clock.now -= timedelta(seconds=5)
         page = self.client.get("/").text
         self.clock.now += timedelta(seconds=5)
-        shown = {name: hidden(page, name) for name in ("newsletter", "wording", "stamp", "altcha")}
+        shown = {name: hidden(page, name) for name in ("newsletter", "wording", "shown", "stamp", "altcha")}
         return {"address": address, "weekday_tea": ""} | shown | changes
 
     def press(self, path: str, **fields: str) -> Any:
@@ -232,6 +238,20 @@ def make_pages(database: Database, home: Path, clock: Clock, **changes: Any) -> 
     (home / "media" / "suva-assembly.jpg").write_bytes(PICTURE)
     config = make_config(home, **changes)
     return Pages(config=config, database=database, vault=VAULT, clock=clock)
+
+
+@contextmanager
+def serving(pages: Pages) -> Iterator[str]:
+    """The pages on a port of loopback; their address there."""
+    server = uvicorn.Server(uvicorn.Config(application(pages), port=0, log_level="error", ws="none", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    pages.joinings.drain()
+    server.should_exit = True
+    thread.join(timeout=10)
 
 
 def printable(on: date = MONDAY, **changes: Any) -> Edition:

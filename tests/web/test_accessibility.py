@@ -4,15 +4,12 @@ Beside them what axe cannot see: nothing wider than a phone, nothing kept in the
 """
 
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.testclient import TestClient
@@ -23,7 +20,7 @@ from newsletter.web import legal
 from newsletter.web.app import application
 from tests.builders import SITE
 from tests.conftest import missing
-from tests.web.house import ON_SQLITE, Clock, House, make_pages
+from tests.web.house import ON_SQLITE, Clock, House, make_pages, serving
 
 ARGUMENTS: Final = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 LANGUAGES: Final = ("en", "ar", "ja")
@@ -69,17 +66,10 @@ def served(database: Database, tmp_path: Path, clock: Clock) -> Iterator[Served]
     house.send()
     house.client.post("/signup", data=house.form("asked@reader.test"))
     tokens = (f"/confirm/{house.confirm_token()}", f"/u/{leaving}", f"/u/{gone}", f"/preferences/{leaving}")
-    open_paths = ("/", "/archive/", "/privacy", "/terms", "/cookies", "/embed/world-brief", "/nowhere")
-    server = uvicorn.Server(uvicorn.Config(application(pages), port=0, log_level="error", ws="none", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    open_paths = ("/", "/my/", "/archive/", "/privacy", "/terms", "/cookies", "/embed/world-brief", "/nowhere")
     paths = (*open_paths, *tokens, f"/preferences/{away}", f"/preferences/{gone}")
-    yield Served(house=house, base=f"http://127.0.0.1:{port}", paths=paths)
-    server.should_exit = True
-    thread.join(timeout=10)
+    with serving(pages) as base:
+        yield Served(house=house, base=base, paths=paths)
 
 
 def _look(page: Page, where: str) -> None:
@@ -87,11 +77,12 @@ def _look(page: Page, where: str) -> None:
     page.evaluate(AXE)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
-        assert _faults(page) == [], f"{where} {width}"
+        assert faults(page) == [], f"{where} {width}"
         assert not _wide(page), f"{where} {width}"
 
 
-def _faults(page: Page) -> list[str]:
+def faults(page: Page) -> list[str]:
+    """What axe, which has been put into the page, finds there."""
     found = page.evaluate("rules => axe.run(rules).then(found => found.violations)", RULES)
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
@@ -122,7 +113,7 @@ def test_axe_is_awake(browser: Browser) -> None:
     page = browser.new_page()
     page.set_content("<html><body><input><p style='color:#bbb;background:#fff'>pale</p></body></html>")
     page.evaluate(AXE)
-    found = " ".join(_faults(page))
+    found = " ".join(faults(page))
     assert all(rule in found for rule in ("label:", "color-contrast:", "html-has-lang:", "document-title:"))
     page.close()
 

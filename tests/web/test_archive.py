@@ -107,7 +107,7 @@ def test_its_pictures_come_from_here_and_nothing_in_it_may_run(house: House) -> 
 def test_headlines_are_text_whatever_they_say(house: House) -> None:
     house.send(edition=printable(headline='AT&T "wins" where a < b: ' + "Rindfleischetikettierung" * 9))
     listed = house.client.get("/archive/").text
-    assert '<strong lang="en" dir="auto">AT&amp;T &#34;wins&#34; where a &lt; b: Rind' in listed
+    assert '<strong lang="en"><bdi>AT&amp;T &#34;wins&#34; where a &lt; b: Rind' in listed
 
 
 def test_what_is_not_there_is_not_found(house: House) -> None:

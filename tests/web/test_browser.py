@@ -4,13 +4,15 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.testclient import TestClient
 
@@ -20,7 +22,7 @@ from newsletter.editions.workflow import State
 from newsletter.web.app import application
 from tests.builders import SITE
 from tests.conftest import missing
-from tests.web.house import ON_SQLITE, PASSWORD, READER, Clock, House, make_pages
+from tests.web.house import ON_SQLITE, PASSWORD, READER, Clock, House, make_pages, serving
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -51,16 +53,8 @@ def served(database: Database, tmp_path: Path, clock: Clock) -> Iterator[tuple[H
     pages = make_pages(database, tmp_path / "home", clock)
     shutil.copy(ROOT / "newsletter/samples/media/deep-sea.jpg", pages.media / "suva-assembly.jpg")
     house = House(pages=pages, client=TestClient(application(pages), base_url=SITE), clock=clock)
-    server = uvicorn.Server(uvicorn.Config(application(pages), port=0, log_level="error", ws="none", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield house, f"http://127.0.0.1:{port}"
-    pages.joinings.drain()
-    server.should_exit = True
-    thread.join(timeout=10)
+    with serving(pages) as base:
+        yield house, base
 
 
 @pytest.fixture
@@ -74,6 +68,15 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
     # A proof without its pictures is one whose policy forbids them; a wrong password is a 401.
     assert [text for text in complaints if "img-src 'none'" not in text and "401" not in text] == []
+
+
+def _until(page: Page, fits: Callable[[], bool]) -> None:
+    """Wait for up to ten seconds until something is so."""
+    for _ in range(500):
+        if fits():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it did not come to be so")
 
 
 def _await_letter(house: House) -> str:
@@ -168,6 +171,51 @@ def test_the_form_works_without_script_and_the_code_confirms_in_the_same_window(
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Signed Up").wait_for()
     assert house.readers() == 1
+    context.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Another site: its origin, and the file it shows."""
+    folder = tmp_path / "paper"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", folder / "index.html"
+        server.shutdown()
+
+
+def test_the_framed_form_proves_its_work_and_answers_in_a_tab_of_its_own(
+    served: tuple[House, str], browser: Browser, paper: tuple[str, Path]
+) -> None:
+    pages, (origin, shown) = served[0].pages, paper
+    # Nobody gets in here without a proof.
+    signup = replace(pages.config.signup, embed_origins=(origin,), unproved_posts_per_hour=0)
+    pages = replace(pages, config=replace(pages.config, signup=signup))
+    house = replace(served[0], pages=pages, client=TestClient(application(pages), base_url=SITE))
+    context = browser.new_context()
+    page = context.new_page()
+    with serving(pages) as base:
+        line = f'<iframe src="{base}/embed/world-brief" title="Sign up to World Brief"></iframe>'
+        shown.write_text(f"<!doctype html><title>Paper</title>{line}", "utf-8")
+        page.goto(origin)
+        form = page.frame_locator("iframe")
+        for address in ("anna@reader.tset", READER):
+            form.get_by_label("Your email address").fill(address)
+            house.clock.now += timedelta(seconds=5)
+            _until(page, lambda: bool(form.locator("input[name=altcha]").input_value()))
+            with context.expect_page() as opened:
+                form.get_by_role("button", name="Sign Up").click()
+            opened.value.get_by_role("heading", name="Check your inbox").wait_for()
+            # Who has mistyped finds the form as new.
+            _until(page, lambda: not form.get_by_label("Your email address").input_value())
+        _until(page, lambda: len(house.requests()) == 2)
+    assert house.trapped() == 0
     context.close()
 
 

@@ -15,7 +15,7 @@ from newsletter.web import consents
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from tests.builders import SITE, make_newsletter
-from tests.web.house import ON_SQLITE, House
+from tests.web.house import ON_SQLITE, House, hidden
 
 PUBLISHER = "World Brief Ltd"
 STYLES = ("standard", "strict")
@@ -55,6 +55,16 @@ def test_a_text_says_how_often_and_leaves_no_blank(style: str, code: str, days: 
     assert (one.text == other.text) is (days == ("mon", "fri"))
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_the_lint_reads_both_texts_alike_in_every_language(code: str) -> None:
+    found = {}
+    for style in STYLES:
+        one = consents.shown(make_newsletter(wording_style=style), PUBLISHER, code)
+        shown = subscribers.lint.Shown(wording=one.text, language=code, controller=PUBLISHER)
+        found[style] = [weak.rule for weak in subscribers.lint.inspect(shown)]
+    assert found == {"standard": ["bundled-purposes", "agrees-to-privacy-policy", "no-controller"], "strict": []}
+
+
 def test_an_own_wording_wins_and_stands_in_the_newsletters_language() -> None:
     paper = make_newsletter(wording="Ja, {name} von {publisher}.", language="de", wording_style="strict")
     one = consents.shown(paper, PUBLISHER, "ja")
@@ -69,7 +79,7 @@ def test_what_was_read_is_what_is_kept_and_the_letter_speaks_it_too(house: House
     one = consents.shown(house.paper, house.pages.config.site.publisher, code)
     assert one.text in page
     assert f'value="{one.digest}"' in page
-    house.client.post(f"/signup?lang={code}", data=house.form(wording=one.digest))
+    house.client.post(f"/signup?lang={code}", data=house.form(wording=one.digest, shown=hidden(page, "shown")))
     with house.database.snapshot() as session:
         asked = subscribers.requester(session, house.pages.keys, house.requests()[-1], house.clock.now)
         assert isinstance(asked, subscribers.Requester)

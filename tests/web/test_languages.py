@@ -10,7 +10,8 @@ from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from newsletter.web.wishes import Wishes
 from tests.builders import SITE, make_newsletter
-from tests.web.house import ON_SQLITE, House
+from tests.web.house import ON_SQLITE, OURS, READER, House, hidden
+from tests.web.test_mine import newest
 
 SIGNED_UP = {code: language(code).say("Signed Up") for code in CODES}
 
@@ -34,6 +35,19 @@ def test_a_person_walks_from_the_form_to_the_end_in_one_language(house: House, c
         assert f'<html lang="{code}" dir="{spoken.direction}">' in page.text
         assert spoken.say("Skip to the content") in page.text
     assert f"<h1>{SIGNED_UP[code]}</h1>" in done.text
+
+
+@ON_SQLITE
+def test_a_readers_own_pages_stay_in_the_language_she_asked_for(house: House) -> None:
+    house.subscribe()
+    turned_away = house.client.get("/my/data?lang=fr", follow_redirects=False)
+    assert turned_away.headers["location"] == "/my/?lang=fr"
+    house.client.post("/my/?lang=fr", data={"address": READER})
+    opened = house.client.post(f"/my/open/{newest(house).token}?lang=fr", headers=OURS, follow_redirects=False)
+    assert opened.headers["location"] == "/my/data?lang=fr"
+    form = {"form_token": hidden(house.client.get("/my/preferences").text, "form_token"), "deed": "unsubscribe"}
+    done = house.client.post("/my/subscriptions/world-brief?lang=fr", data=form, headers=OURS, follow_redirects=False)
+    assert done.headers["location"] == "/my/preferences?saved=world-brief&lang=fr"
 
 
 @ON_SQLITE

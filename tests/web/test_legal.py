@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+import subscribers
 from newsletter.config import Config, Privacy
 from newsletter.languages import CODES, language
 from newsletter.web import legal
@@ -16,6 +17,7 @@ from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from subscribers import notices
 from tests.builders import SITE
+from tests.tools.messages import said
 from tests.web.house import ON_SQLITE, Clock, House
 
 ABROAD = Privacy(
@@ -137,6 +139,20 @@ def test_a_sign_up_records_the_documents_it_was_shown(house: House) -> None:
 
 
 @ON_SQLITE
+@pytest.mark.parametrize("code", CODES)
+def test_the_policy_names_how_long_fingerprints_of_letters_and_of_a_refusal_are_kept(house: House, code: str) -> None:
+    text = house.client.get(f"/privacy?lang={code}").text
+    spoken = language(code)
+    for kept, days in (
+        ("Of a confirmation letter", subscribers.LETTERS_KEPT),
+        ("If you answer it", subscribers.BLOCKED),
+    ):
+        one, many = next(each.id for each in said() if isinstance(each.id, tuple) and each.id[0].startswith(kept))
+        assert spoken.catalogue.ngettext(one, many, days.days) % {"count": days.days} in text
+    assert (subscribers.LETTERS_KEPT.days, subscribers.BLOCKED.days) == (30, 90)
+
+
+@ON_SQLITE
 @pytest.mark.parametrize("mode", ["none", "aggregate", "consented"])
 def test_the_policy_says_what_is_counted(house: House, mode: Literal["none", "aggregate", "consented"]) -> None:
     papers = {"world-brief": replace(house.paper, tracking=mode)}
@@ -144,5 +160,5 @@ def test_the_policy_says_what_is_counted(house: House, mode: Literal["none", "ag
     client = TestClient(application(pages), base_url=SITE)
     text = client.get("/privacy").text
     assert ("we count by link and day" in text) is (mode != "none")
-    assert ("for 90 days" in text) is (mode == "consented")
+    assert ("opened a letter, for 90 days" in text) is (mode == "consented")
     assert ("The letters carry no pixel" in client.get("/cookies").text) is (mode != "consented")

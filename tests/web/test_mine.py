@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,10 +17,13 @@ import subscribers
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import EDITION, Opening
 from newsletter.delivery.witness import Witness
+from newsletter.languages import CODES, language
+from newsletter.web import joining, legal, receipts
 from newsletter.web.app import application
 from newsletter.web.pages import Pages
 from newsletter.web.visit import COOKIE
 from subscribers import Address
+from subscribers.ledger import receipt, vocabulary
 from subscribers.tokens import Purpose
 from tests.builders import MONDAY, SITE, make_newsletter
 from tests.web.house import ON_SQLITE, OURS, READER, Clock, House
@@ -345,6 +348,10 @@ def test_another_newsletter_is_a_consent_of_its_own_with_its_own_words(two: Hous
         found = subscribers.show(session, two.pages.keys, Address.parse(READER))
         assert subscribers.verify(session, two.pages.keys).ok
         assert subscribers.audience(session, "evening", two.clock.now).candidates == 1
+        [form] = [one.text for one in subscribers.notices.forms(session) if "/my/subscriptions/evening" in one.text]
+    # The form is kept as it was shown to her, in her language and not in the newsletter's.
+    assert words in form
+    assert ">Subscribe<" in form
     [given] = [one for one in found.events if one.newsletter == "evening"]
     assert given.kind is subscribers.Kind.GIVEN
     assert dict(found.wordings)[given.wording] == words
@@ -418,7 +425,9 @@ def test_an_address_changes_only_when_the_new_mailbox_says_so(house: House) -> N
     assert READER not in page
     assert NEW not in page
     house.client.cookies.clear()
-    assert "<h1>Address changed</h1>" in house.client.post(f"/my/address/{asked.token}", headers=OURS).text
+    done = house.client.post(f"/my/address/{asked.token}", headers=OURS).text
+    assert "<h1>Address changed</h1>" in done
+    assert "<title>Address changed: World Brief</title>" in done
     assert [one.address for one in house.recipients().values()] == [NEW]
     told = newest(house, "moved")
     assert told.address == READER
@@ -504,16 +513,16 @@ def _delivered(house: House, on: date) -> None:
     record = house.send(on)
     assert record.approval is not None
     with house.database.transaction() as session:
-        audience = subscribers.audience(session, "world-brief", house.clock.now, on)
+        found = subscribers.candidates(session, "world-brief", house.clock.now, on)
         opening = Opening(
             newsletter="world-brief",
             kind=EDITION,
             on=on,
             proof_digest=record.approval.digest,
             expires_at=house.clock.now + timedelta(hours=20),
-            eligible=audience.eligible,
-            candidates=audience.candidates,
-            excluded=audience.excluded,
+            eligible=found.eligible,
+            candidates=found.count,
+            excluded=found.excluded,
         )
         assert ledger.open_mailing(session, opening, house.clock.now)
 
@@ -599,7 +608,7 @@ def test_the_page_of_everything_shows_it_readably(house: House) -> None:
     _delivered(house, MONDAY)
     sign_in(house)
     page = house.client.get("/my/data").text
-    for said in (READER, "World Brief: agreed to", "Monday, November 23, 2026", "about to be sent", "What it said"):
+    for said in (READER, "<bdi>World Brief</bdi> · Monday, November 23, 2026", "about to be sent", "What it said"):
         assert said in page
     assert "form_token" in page
     assert "<script" not in page
@@ -626,8 +635,57 @@ def test_a_receipt_is_handed_over_for_machines_and_for_print(house: House) -> No
     assert subscribers.check_receipt(json.loads(made.text), verifier) == 2
     page = post(house, "/my/receipt", form="html")
     assert "Consent receipt" in page.text
+    assert "Consent given</dt><dd><bdi>2026-11-23 10:00:00 UTC</bdi></dd>" in page.text
     assert READER not in page.text
     assert post(house, "/my/receipt", form="pdf").status_code == 422
+
+
+@ON_SQLITE
+def test_a_receipt_shows_the_policy_as_it_was_read_and_its_links_lead_somewhere(house: House) -> None:
+    legal.publish(house.pages)
+    house.subscribe()
+    sign_in(house)
+    page = post(house, "/my/receipt", form="html").text
+    assert "Shown: the privacy policy" in page
+    assert "<h4>Privacy Policy</h4>" in page
+    assert "Shown: the terms of use" in page
+    assert "<h4>Terms of Use</h4>" in page
+    assert "<h5>Who is responsible</h5>" in page
+    assert f'<a href="{SITE}/cookies">Cookie Statement</a>' in page
+    assert "&lt;p&gt;" not in page
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("code", CODES)
+def test_a_receipt_to_print_speaks_its_readers_language(house: House, code: str) -> None:
+    house.subscribe()
+    with house.database.transaction() as session:
+        session.connection().execute(sa.text("UPDATE subscriber SET language = :code"), {"code": code})
+    sign_in(house)
+    page, spoken = post(house, "/my/receipt", form="html").text, language(code)
+    assert page.startswith(f'<!doctype html>\n<html lang="{code}" dir="{spoken.direction}">')
+    told = [said for said in (*receipts.WORDS.values(), *receipts.SENTENCES) if spoken.say(said) in page]
+    for said in (
+        "Consent requested",
+        "Consent given",
+        "Shown: the wording of the form",
+        receipt.PURPOSE,
+        receipt.UNTIL,
+    ):
+        assert said in told
+        assert said not in page or code == "en"
+    # Only the reader's own page is translated: what machines read says the same to everybody.
+    made = json.loads(post(house, "/my/receipt", form="json").text)
+    purpose = made["dpv:hasRecordOfActivity"][0]["dpv:hasProcess"][0]["dpv:hasPurpose"][0]
+    assert purpose["skos:prefLabel"] == [receipt.PURPOSE]
+
+
+def test_every_word_a_receipt_can_need_has_a_name_on_its_page() -> None:
+    states = set(vocabulary.STATUSES.values()) | set(receipt.SHOWN.values())
+    evidence = {f"wb:{field.name}" for field in fields(subscribers.Evidence)} | {"wb:at"}
+    assert receipts.WORDS.keys() == states | evidence
+    assert {receipt.PURPOSE, receipt.UNTIL, receipt.WAY_OUT} <= set(receipts.SENTENCES)
+    assert set(joining.SOURCES.values()) - set(receipts.SENTENCES) == {"api"}
 
 
 def test_who_has_herself_erased_is_gone_and_the_ledger_still_verifies(house: House) -> None:
@@ -648,7 +706,7 @@ def test_who_has_herself_erased_is_gone_and_the_ledger_still_verifies(house: Hou
     assert (rows["access_grant"], rows["reader_session"]) == ([], [])
 
 
-def test_an_erasure_that_is_held_says_until_when(house: House) -> None:
+def test_an_erasure_that_is_held_and_cannot_be_sealed_says_until_when(house: House) -> None:
     house.subscribe()
     sign_in(house)
     with house.database.transaction() as session:
@@ -659,6 +717,34 @@ def test_an_erasure_that_is_held_says_until_when(house: House) -> None:
     assert answer.status_code == 409
     assert "March 1, 2027" in answer.text
     assert house.readers() == 1
+
+
+@ON_SQLITE
+def test_under_a_hold_she_is_erased_and_told_what_is_kept_sealed(house: House) -> None:
+    vault = replace(house.pages.vault, hold_pem=subscribers.new_pair(house.pages.keys.chance)[1])
+    pages = replace(house.pages, vault=vault)
+    there = House(pages=pages, client=TestClient(application(pages), base_url=SITE), clock=house.clock)
+    there.subscribe()
+    sign_in(there)
+    with there.database.transaction() as session:
+        held = subscribers.Hold(reason="claim", owner="ana", until=date(2027, 3, 1))
+        subscribers.hold(session, pages.keys.fingerprint(Address.parse(READER)), held)
+    said = post(there, "/my/erase").text
+    assert "One thing is kept until Monday, March 1, 2027" in said
+    assert "Nothing else is kept on you" in said
+    assert "one last letter says the same" in said
+    assert there.readers() == 0
+
+
+@ON_SQLITE
+def test_who_complained_is_erased_and_no_letter_is_promised(house: House) -> None:
+    house.subscribe()
+    sign_in(house)
+    house.suppress(READER)
+    said = post(house, "/my/erase").text
+    assert "Nothing is kept on you any more, and nothing more is sent to you." in said
+    assert "last letter" not in said
+    assert house.rows()["last_letter"] == []
 
 
 @ON_SQLITE

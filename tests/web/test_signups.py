@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 import subscribers
-from newsletter.delivery import signups
+from newsletter.delivery import farewell, signups
+from newsletter.delivery.farewell import Wish
 from newsletter.web import proof_of_work
-from subscribers import Address, Pending, SuppressionReason
+from subscribers import Address, Evidence, Pending, SuppressionReason
 from tests.web.house import ON_SQLITE, House, hidden
 from tests.web.posts import asked, call, caller, count, letters, limited, proof
 
 ROOT = Path(__file__).parents[2]
-STATES = ("new", "pending", "active", "unsubscribed", "bounced", "complained", "suppressed", "refused")
+STATES = ("new", "pending", "active", "unsubscribed", "bounced", "complained", "suppressed", "erased", "refused")
 
 
 def _masked(text: str) -> str:
@@ -42,6 +43,9 @@ def _in_every_state(house: House) -> None:
         with house.database.transaction() as session:
             who = Address.parse(f"{state}@reader.test")
             subscribers.suppress(session, house.pages.keys, who, reason, "test", house.clock.now)
+    house.subscribe("erased@reader.test")
+    wish = Wish(address=Address.parse("erased@reader.test"), evidence=Evidence(method="test"))
+    assert farewell.erase(house.database, house.pages.keys, house.pages.config, wish, house.clock.now).subjects
     house.client.post("/signup", data=house.form("refused@reader.test"))
     assert "Cancelled" in house.press(f"/refuse/{house.confirm_token()}").text
     house.client.post("/signup", data=house.form("pending@reader.test"))

@@ -288,7 +288,7 @@ def test_l4_a_confirmation_letter_says_what_it_must_and_nothing_that_sells(datab
     letter = message_from_bytes(arrived.data, policy=policy.default)
     assert letter["Subject"] == "Confirm your subscription to World Brief"
     assert letter["Auto-Submitted"] == "auto-generated"
-    assert letter["Form-Sub"] == "v=1; ip=203.0.113.0/24"
+    assert letter["Form-Sub"] == "v=1 ; ip4=203.0.113.x"
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert re.fullmatch(rf"<{SITE}/refuse/[a-z2-7]{{56}}>", letter["List-Unsubscribe"])
     for kind in ("plain", "html"):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscribers.transfers.csv_rows import MAX_ROW_BYTES, MAX_ROW_LINES, CsvRow, read
+from subscribers.transfers.csv_rows import MAX_ROW_BYTES, MAX_ROW_LINES, CsvRow, RawRows, parsed, read, scan
 
 
 def rows(data: bytes) -> list[CsvRow]:
@@ -87,6 +87,25 @@ def test_a_file_without_line_ends_is_never_held_whole() -> None:
 
 def test_lines_may_come_from_anywhere() -> None:
     assert [one.fields for one in read([b"email\n", b"a@x.org\n"])] == [("email",), ("a@x.org",)]
+
+
+def test_rows_of_one_line_are_left_unread_by_blocks_and_the_first_row_comes_alone() -> None:
+    data = b'\nemail;n\na@x.org;1\n"b@x.org";2\n\nc@x.org;"two\nlines"\nd@x.org;4\n'
+    assert list(scan(io.BytesIO(data), block=3)) == [
+        RawRows(line=1, lines=[b"\n"], delimiter=""),
+        RawRows(line=2, lines=[b"email;n\n"], delimiter=";"),
+        RawRows(line=3, lines=[b"a@x.org;1\n", b'"b@x.org";2\n', b"\n"], delimiter=";"),
+        CsvRow(line=6, fields=("c@x.org", "two\nlines")),
+        RawRows(line=8, lines=[b"d@x.org;4\n"], delimiter=";"),
+    ]
+
+
+LINES = st.lists(st.sampled_from([b"a@x.org,1\n", b'"b",2\n', b'c,"open\n', b'closed",3\n', b"\n", b'"\n', b"d\r\n"]))
+
+
+@given(LINES, st.integers(1, 9))
+def test_the_size_of_the_blocks_makes_no_difference(lines: list[bytes], block: int) -> None:
+    assert list(parsed(scan(lines, block=block))) == list(read(lines))
 
 
 @given(st.binary(max_size=400) | st.text('a,";\n\r', max_size=60).map(str.encode))

@@ -108,3 +108,11 @@ def test_what_was_there_already_is_not_sealed_again(now: datetime) -> None:
     assert next(steps).drafts[0].seals
     made.tell(changed=0, of=10)
     assert next(steps).drafts[0].seals is None
+
+
+@pytest.mark.usefixtures("early")
+def test_where_no_helper_can_be_started_the_work_is_done_here(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    made = drafting(60, now)
+    assert [draft.row for one in made for draft in one.drafts] == list(range(60))
+    assert made._helper is None
