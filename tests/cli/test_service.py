@@ -132,7 +132,7 @@ def _unasked_port() -> int:
 
 
 def _answer(url: str) -> str:
-    for _ in range(200):
+    for _ in range(1_200):
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return str(answer.read().decode())

@@ -230,7 +230,7 @@ def test_t12_a_visit_leaves_no_token_in_any_log(tmp_path: Path) -> None:
         [sys.executable, "-m", "newsletter", "web"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        for _ in range(200):
+        for _ in range(1_200):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz")
                 break
