@@ -32,6 +32,8 @@ GRACE_SECONDS: Final = 2.0
 # A permit that is not to be had for longer is not waited for with a letter in hand.
 LONG_PERMIT_SECONDS: Final = 1.0
 MOMENT_SECONDS: Final = 0.005
+# With letters before it, so long without one that goes: others take over what they may.
+STUCK_SECONDS: Final = 2.0
 # Failures in a row after which a pause is as long as it gets.
 MANY: Final = 10
 log = logging.getLogger("world_brief.worker")
@@ -122,6 +124,7 @@ class Lanes:
         self.count = count
         self._waiting: asyncio.PriorityQueue[tuple[float, int, Errand | None]] = asyncio.PriorityQueue()
         self._order = itertools.count()
+        self._moved_at = time.monotonic()
         self._lanes = [Lane(self) for _ in range(count)]
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes]
 
@@ -130,12 +133,20 @@ class Lanes:
         """How many letters wait for a lane."""
         return self._waiting.qsize()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether letters wait and none has gone for long: the relay answers nothing, and has not been given up yet."""
+        return self.waiting > 0 and time.monotonic() - self._moved_at > STUCK_SECONDS
+
     def put(self, errand: Errand) -> None:
         """Let a letter wait for a lane here."""
+        if not self.waiting:
+            self._moved_at = time.monotonic()
         self._waiting.put_nowait((-errand.hold.mailing.priority, next(self._order), errand))
 
     async def take(self) -> Errand | None:
         """The next letter; None when there will be none any more."""
+        self._moved_at = time.monotonic()
         if self.waiting <= self.count:
             self.office.wanting()
         return (await self._waiting.get())[2]

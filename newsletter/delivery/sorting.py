@@ -1,12 +1,13 @@
 """Where letters are sorted to the relays in force: by newsletter, mailbox provider, priority and weight.
 
-A relay that cannot be used, has no permits left or is far behind is passed over; what waited for it goes to others, or
-back. The relays may change while letters are on their way: those that stay the same are not disturbed.
+A relay that cannot be used, has no permits left or does not move is passed over; what waited for it goes to others, or
+back. One that is merely slower than others keeps its share, and they wait for it: shares are what was asked for. The
+relays may change while letters are on their way: those that stay the same are not disturbed.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -76,14 +77,21 @@ class Sorting:
             log.error("the relays stay as they were: %s", error)  # noqa: TRY400 -- its one line says it all
 
     @property
+    def _able(self) -> Mapping[str, Lanes]:
+        """The relays a letter can be given to; a single one that does not move is still better than none."""
+        usable = {name: one for name, one in self._lanes.items() if one.health.usable}
+        return {name: one for name, one in usable.items() if not one.stuck} or usable
+
+    @property
     def usable(self) -> bool:
         """Whether a letter can be given to any relay."""
-        return any(one.health.usable for one in self._lanes.values())
+        return bool(self._able)
 
     @property
     def wanting(self) -> bool:
-        """Whether a relay that can be used has few letters before it."""
-        return any(one.health.usable and one.waiting <= one.count for one in self._lanes.values())
+        """Whether the relays that can be used have few letters before them."""
+        able = self._able.values()
+        return bool(able) and sum(one.waiting for one in able) <= sum(one.count for one in able)
 
     @property
     def batch(self) -> int:
@@ -98,12 +106,9 @@ class Sorting:
 
     def give(self, errands: Sequence[Errand]) -> None:
         """Sort letters to their relays; those no relay can take now wait in the ledger."""
-        usable = {name for name, one in self._lanes.items() if one.health.usable}
-        most, stranded = 2 * self.batch, []
+        able, stranded = self._able, list[Errand]()
         for errand in interleave(errands, _provider):
-            paper, provider = errand.hold.mailing.newsletter, errand.provider
-            free = [name for name in usable if self._lanes[name].waiting < most]
-            name = self._switch.choose(paper, provider, free) or self._switch.choose(paper, provider, usable)
+            name = self._switch.choose(errand.hold.mailing.newsletter, errand.provider, able)
             if name:
                 self._lanes[name].put(errand)
             else:
@@ -118,7 +123,7 @@ class Sorting:
         for lanes in self._lanes.values():
             if error := lanes.failure():
                 raise error
-            if lanes.waiting and not lanes.health.usable and (self.usable or lanes.health.seconds > LONG_SECONDS):
+            if lanes.waiting and lanes.name not in self._able and (self.usable or lanes.health.seconds > LONG_SECONDS):
                 self.give(lanes.empty())
 
     async def close(self) -> None:
