@@ -135,7 +135,9 @@ def recipients(
             .select_from(_people())
             .where(SUBSCRIPTIONS.c.id.in_(batch), SUBSCRIPTIONS.c.newsletter == newsletter)
         )
-        found = {int(row.id): _answer(keys, row) for row in session.connection().execute(wanted)}
+        rows = session.connection().execute(wanted).all()
+        keys.fetch([bytes(row.subject) for row in rows if row.verdict == _ELIGIBLE])
+        found = {int(row.id): _answer(keys, row) for row in rows}
         answers.update({one: found.get(one, Dropped(reason=Exclusion.GONE)) for one in batch})
     return answers
 
