@@ -132,6 +132,7 @@ def _unasked_port() -> int:
 
 
 def _answer(url: str) -> str:
+    """What is answered within a minute: a machine at work on other things takes its time to start."""
     for _ in range(1_200):
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:

@@ -1,9 +1,11 @@
 """Who is erased gets one letter that says so, and then nothing anywhere tells where it went."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from email import message_from_bytes, policy
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,7 +18,7 @@ from newsletter.delivery.farewell import Wish
 from newsletter.delivery.outcome import DeliveryState
 from newsletter.postbox import Act, Postbox, Say, Stage, at, refuse, running
 from newsletter.scheduling.retention import Retention
-from subscribers import Address, Erased, Evidence, Hold, Keys, SuppressionReason
+from subscribers import Address, Erased, Evidence, Hold, Keyring, Keys, SuppressionReason
 from subscribers.last_letters import LIFETIME
 from subscribers.retention import ORPHANED
 from tests.delivery.newsroom import KEYS, VAULT, Clock, address, arrivals, make_config, subscribe, work
@@ -27,6 +29,18 @@ LONG_LEASE = 10_000_000
 ASKED = Evidence(method="erase command", by="ana", reason="wrote a letter")
 WHO = Address.parse(address(0))
 once = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def own_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keyring]:
+    """A keyring of the test's own, for what sweeps through all keys there are."""
+    store = Database(f"sqlite:///{tmp_path / 'own-keyring.db'}")
+    ring = Keyring(store.transaction, store.snapshot)
+    ring.prepare()
+    monkeypatch.setattr(KEYS, "ring", ring)
+    yield ring
+    KEYS.forget()
+    store.close()
 
 
 def erase(database: Database, config: Config, now: datetime, who: Address = WHO, keys: Keys = KEYS) -> Erased:
@@ -118,11 +132,12 @@ def test_a_mailbox_that_refuses_it_is_forgotten_at_once(database: Database, now:
 
 
 @once
-def test_without_a_sender_the_daily_cleaning_forgets_it(database: Database, now: datetime) -> None:
+def test_without_a_sender_the_daily_cleaning_forgets_it(database: Database, own_ring: Keyring, now: datetime) -> None:
     subscribe(database, 1, now)
     config = make_config()
     erase(database, config, now)
-    cleaning = Retention(database=database, config=config, vault=VAULT, stop=threading.Event())
+    vault = replace(VAULT, ring=own_ring)
+    cleaning = Retention(database=database, config=config, vault=vault, stop=threading.Event())
     cleaning.run(now + timedelta(hours=23))
     assert len(left(database)) == 1
     cleaning.run(now + timedelta(hours=25))
