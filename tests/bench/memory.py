@@ -1,23 +1,21 @@
 """What a sender holds in memory, and whether ten times the letters take ten times as long."""
 
-import json
-import subprocess
-import sys
 from functools import partial
 from typing import Final
 
 from tests.bench import mailings, sinks
 from tests.bench.engines import folder
-from tests.bench.mailings import Ready, Sent
+from tests.bench.mailings import Ready
 from tests.bench.measure import Scale, Table, alternated, middle, ratio
-from tests.bench.sinks import ROOT, Sink
+from tests.bench.sending import Manner, Spent
+from tests.bench.sinks import Sink
 
 CONNECTIONS: Final = 4
 
 
 def run(scale: Scale) -> Table:
     """A process of its own for each mailing, of 1,000 and of 10,000 letters."""
-    held: dict[str, list[Sent]] = {}
+    held: dict[str, list[Spent]] = {}
     with folder() as place, sinks.postbox() as sink:
         sizes = {}
         for letters in (scale.size(1_000, least=10), scale.size(10_000, least=20)):
@@ -42,19 +40,13 @@ def run(scale: Scale) -> Table:
         ),
         notes=(
             f"A process with {CONNECTIONS} connections to the postbox; the most memory it ever held, and of it before.",
-            "Time: the whole path with the freeze of the audience, without the start of the process.",
+            "Time: the whole path with the freeze of the audience, without the start of the process, which only sends.",
         ),
     )
 
 
-def _microseconds(ready: Ready, sink: Sink, held: list[Sent]) -> float:
-    before = sink.count()
-    command = [sys.executable, "-m", "tests.bench.mailings", str(ready.copy()), str(sink.port), str(CONNECTIONS)]
-    # Ctrl-C is ours to answer; `run` then ends the sender.
-    answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, start_new_session=True).stdout
-    sent = Sent(**json.loads(answer))
-    after = sink.count()
-    assert before is not None
-    assert after == before + ready.letters, "every letter arrived once"
-    held.append(sent)
+def _microseconds(ready: Ready, sink: Sink, held: list[Spent]) -> float:
+    with sink.taking(ready.letters):
+        sent = ready.send(sink.port, Manner(connections=CONNECTIONS))
+    held += sent.spent
     return 1e6 * sent.seconds / ready.letters

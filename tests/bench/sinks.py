@@ -1,4 +1,4 @@
-"""Relays to send to, each in a process of its own: the shipped postbox, the drain, Postfix’s smtp-sink if it is there.
+"""Relays to send to, each in a process of its own: the shipped postbox, the drains, Postfix’s smtp-sink if it is there.
 
 `python -m tests.bench.sinks` is that postbox: it says its port, then at every line how many letters it took.
 """
@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from newsletter.postbox import Postbox, running
+from tests.bench.children import MOST_SECONDS, ROOT
 
-ROOT = Path(__file__).parents[2]
+SERVED = (sys.executable, "-m")
+SOURCE = "Postfix’s smtp-source"
+NO_SOURCE = f"{SOURCE} is not on this machine (Debian: postfix): not measured."
+NO_SMTP_SINK = "Postfix’s smtp-sink is not on this machine (Debian: postfix): a drain takes its place."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +31,52 @@ class Sink:
     port: int
     count: Callable[[], int | None]
 
+    @contextmanager
+    def taking(self, letters: int) -> Iterator[None]:
+        """What is done meanwhile must bring it so many letters, as far as it can tell."""
+        before = self.count()
+        yield
+        after = self.count()
+        assert before is None or after is None or after - before == letters, "every letter arrived once"
+
 
 @contextmanager
 def postbox() -> Iterator[Sink]:
     """The shipped postbox; it keeps nothing."""
-    with _counting("postbox", "tests.bench.sinks") as sink:
+    with _counting("postbox", *SERVED, "tests.bench.sinks") as sink:
         yield sink
 
 
 @contextmanager
 def drain(latency_ms: float, *extensions: str) -> Iterator[Sink]:
     """The least a relay can do, which answers so many milliseconds late."""
-    with _counting("drain", "tests.bench.drain", str(latency_ms), *extensions) as sink:
+    with _counting("drain", *SERVED, "tests.bench.drain", str(latency_ms), *extensions) as sink:
         yield sink
+
+
+@contextmanager
+def fast_drain(place: Path, *extensions: str) -> Iterator[Sink]:
+    """The same in C, built in a folder, and at once; in Python where it cannot be built."""
+    program = place / "drain"
+    if not _built(Path(__file__).with_name("drain.c"), program):
+        with drain(0.0, *extensions) as sink:
+            yield sink
+        return
+    with _counting("drain in C", str(program), *extensions) as sink:
+        yield sink
+
+
+def _built(source: Path, program: Path) -> bool:
+    compiler = shutil.which("cc")
+    command = [str(compiler), "-O2", "-o", program, source]
+    return compiler is not None and not subprocess.run(command, check=False, timeout=60, stderr=subprocess.DEVNULL).returncode
 
 
 @contextmanager
 def _counting(name: str, *command: str) -> Iterator[Sink]:
     # A session of its own: Ctrl-C is ours to answer, and the relay ends when its standard input does.
     with subprocess.Popen(
-        [sys.executable, "-m", *command],
+        command,
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -68,7 +98,36 @@ def _counting(name: str, *command: str) -> Iterator[Sink]:
 
 def smtp_sink() -> str | None:
     """The path of Postfix's smtp-sink, or None."""
-    return shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    return _of_postfix("smtp-sink")
+
+
+def smtp_source() -> str | None:
+    """The path of Postfix's smtp-source, or None."""
+    return _of_postfix("smtp-source")
+
+
+def _of_postfix(program: str) -> str | None:
+    # Debian keeps it where only root looks.
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volley:
+    """So many letters of one size, over so many connections."""
+
+    letters: int
+    octets: int
+    connections: int
+
+
+def source_rate(program: str, sink: Sink, volley: Volley) -> float:
+    """Letters a second of Postfix’s smtp-source, written in C: the same octets to the same recipient, unsigned."""
+    command = [program, "-d", "-s", str(volley.connections), "-m", str(volley.letters), "-l", str(volley.octets)]
+    envelope = ["-f", "a@worldbrief.test", "-t", "reader@example.test", f"127.0.0.1:{sink.port}"]
+    began = time.perf_counter()
+    with sink.taking(volley.letters):
+        subprocess.run([*command, *envelope], check=True, timeout=MOST_SECONDS, start_new_session=True)
+    return volley.letters / (time.perf_counter() - began)
 
 
 @contextmanager
