@@ -35,6 +35,11 @@ class Child:
             raise ChildError(f"{self._process.args!r} ended without an answer")
         return line.rstrip("\n")
 
+    def require_well(self) -> None:
+        """Raises ChildError when it failed."""
+        if self._process.poll():
+            raise ChildError(f"{self._process.args!r} failed with {self._process.returncode}")
+
     def kill(self) -> None:
         """`kill -9`; returns when it is gone."""
         self._process.kill()

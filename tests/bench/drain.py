@@ -1,14 +1,18 @@
 """The least a relay can do: `python -m tests.bench.drain LATENCY_MS [EXTENSION ...]` reads letters and forgets them.
 
-It says its port, then at every line of its standard input how many letters it took. It understands one client, ours:
+With `--certificate FILE` it does so under TLS from the first octet. It says its port, then at every line of its standard input how many letters it took. It understands one client, ours:
 every command is answered by its first four letters alone, every answer so many milliseconds late.
 """
 
+import argparse
 import asyncio
 import socket
 import sys
 from collections import deque
+from pathlib import Path
 from typing import Final
+
+from tests.delivery import certificates
 
 _BUFFER: Final = 256 * 1_024
 _ANSWERS: Final = {b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
@@ -95,10 +99,11 @@ class Drain(asyncio.BufferedProtocol):
             self._transport.write(said)
 
 
-async def serve(latency: float, extensions: list[str]) -> None:
+async def serve(latency: float, certificate: Path | None, extensions: list[str]) -> None:
     """Until standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Drain(latency, extensions), "127.0.0.1", 0, backlog=1_024)
+    tls = certificates.served(certificate) if certificate else None
+    server = await loop.create_server(lambda: Drain(latency, extensions), "127.0.0.1", 0, backlog=1_024, ssl=tls)
     _say(server.sockets[0].getsockname()[1])
     asked = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
@@ -112,5 +117,14 @@ def _say(number: int) -> None:
     sys.stdout.flush()
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.drain")
+    parser.add_argument("latency_ms", type=float)
+    parser.add_argument("extensions", nargs="*")
+    parser.add_argument("--certificate", type=Path)
+    asked = parser.parse_args()
+    asyncio.run(serve(asked.latency_ms / 1_000, asked.certificate, asked.extensions))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1]) / 1_000, sys.argv[2:]))
+    main()

@@ -79,8 +79,13 @@ def ready(folder: Path, letters: int, edition: Edition | None = None) -> Ready:
     file = folder / f"{letters}-{proved(edition).digest[:12]}.db"
     # The last connection to close leaves no write-ahead log behind, so a file can be copied.
     with closing(Database(f"sqlite:///{shutil.copy(readers, file)}")) as database:
-        approve(database, make_config(UNREACHED), MORNING, edition)
+        approved(database, edition)
     return Ready(file=file, letters=letters, edition=edition)
+
+
+def approved(database: Database, edition: Edition) -> None:
+    """Approve an edition for the subscribers of a database."""
+    approve(database, make_config(UNREACHED), MORNING, edition)
 
 
 def proved(edition: Edition) -> Proof:

@@ -7,6 +7,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import Final, Literal, Self
 
 from newsletter.config import Config, Delivery
 from newsletter.database import Database
-from newsletter.delivery import keyfiles, ledger
+from newsletter.delivery import keyfiles, leases, ledger
 from newsletter.delivery.ledger import Accounts, MailingId
 from newsletter.relays import RelaySettings
 from newsletter.signing import Dkim
-from tests.bench.children import child, go, say
+from tests.bench.children import Child, child, go, say
 from tests.builders import MORNING
 from tests.delivery.newsroom import Clock, make_config, ring, work
 
@@ -33,6 +34,7 @@ SIGNED: Final = {
 # Several processes share 20,000 letters by the shipped chunks, and fewer as finely: or one would have them all.
 CHUNKS: Final = 40
 PATIENCE_SECONDS: Final = 3.0  # as the product has it
+LOOK_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +135,24 @@ def send(order: Order) -> Sent:
         mailing = ring(database, order.config, MORNING)
         for sender in senders:
             sender.tell(str(mailing))
-        spent = tuple(Spent(**json.loads(sender.hear())) for sender in senders)
+        _await_last(database, mailing, senders)
         seconds = time.perf_counter() - began
+        spent = tuple(Spent(**json.loads(sender.hear())) for sender in senders)
         with database.snapshot() as session:
             accounts = ledger.accounts(session, mailing)
     assert accounts == Accounts(due=order.letters, accepted=order.letters), accounts
     return Sent(letters=order.letters, seconds=seconds, spent=spent)
+
+
+def _await_last(database: Database, mailing: MailingId, senders: Sequence[Child]) -> None:
+    """Wait until nothing of a mailing is left to do; its senders may sleep a moment before they see that, too."""
+    left = True
+    while left:
+        time.sleep(LOOK_SECONDS)
+        for sender in senders:
+            sender.require_well()
+        with database.snapshot() as session:
+            left = leases.next_due(session, mailing) is not None
 
 
 def main(text: str) -> None:

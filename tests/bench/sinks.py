@@ -48,9 +48,10 @@ def postbox() -> Iterator[Sink]:
 
 
 @contextmanager
-def drain(latency_ms: float, *extensions: str) -> Iterator[Sink]:
-    """The least a relay can do, which answers so many milliseconds late."""
-    with _counting("drain", *SERVED, "tests.bench.drain", str(latency_ms), *extensions) as sink:
+def drain(latency_ms: float, *extensions: str, certificate: Path | None = None) -> Iterator[Sink]:
+    """The least a relay can do, which answers so many milliseconds late; under TLS if it has a certificate."""
+    secured = [f"--certificate={certificate}"] if certificate else []
+    with _counting("drain", *SERVED, "tests.bench.drain", str(latency_ms), *extensions, *secured) as sink:
         yield sink
 
 
