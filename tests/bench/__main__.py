@@ -11,17 +11,22 @@ from typing import Final
 from rich.console import Console
 
 from tests.bench import (
+    ceiling,
     compose,
-    delivery,
+    failover,
+    features,
+    latency,
     leaving,
     ledger,
     memory,
     million,
+    peers,
     people,
     preflight,
     render,
     sign,
     submission,
+    throughput,
     wire,
 )
 from tests.bench.measure import FULL, QUICK, Machine, Neighbours, Scale, Table
@@ -37,7 +42,12 @@ BENCHMARKS: Final[Mapping[str, Callable[[Scale], Table]]] = {
     "million": million.run,
     "leaving": leaving.run,
     "submission": submission.run,
-    "delivery": delivery.run,
+    "throughput": throughput.run,
+    "ceiling": ceiling.run,
+    "peers": peers.run,
+    "latency": latency.run,
+    "features": features.run,
+    "failover": failover.run,
     "memory": memory.run,
 }
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it

@@ -27,8 +27,8 @@ PROCESSES: Final = (1, 2)
 MANNERS: Final = {"": False, ", one write": True}
 BARS: Final = {1: "0.6 (0.8), 1,500/s", 2: "0.6 (0.8)"}
 NOTES: Final = (
-    "The whole path with RSA-2048 and a ledger on SQLite; 8 connections in all; the shares are of as many processes"
-    " that make signatures with the same key and do nothing else.",
+    "The whole path with RSA-2048 and a ledger on SQLite, 8 connections in all.",
+    "Bare signatures: as many processes make signatures with the same key, and nothing else.",
     "One sending process is one core; the relay is beside it on the other, and with two of them it takes its part.",
     "The bar is for 60 KB, behind it what is aimed at; 1,500/s is asked of one core.",
 )

@@ -35,7 +35,7 @@ MANNERS: Final = {
     "RSA-2048, 50 connections": replace(SIGNED, connections=50),
 }
 NOTES: Final = (
-    "One sending process of eight connections, but where it is said; the ledger is on SQLite with the shipped settings.",
+    "One sending process of eight connections, but where it is said; the ledger is on SQLite, as shipped.",
     "The relay is a drain in Python on the other core, the same for all; under TLS it has more to do than the sender.",
     "The sender’s µs are processor time in user and kernel, with its part of TLS and loopback.",
 )

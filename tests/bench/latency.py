@@ -21,8 +21,8 @@ CONNECTIONS: Final = 50
 QUESTIONS: Final = 11
 NOTES: Final = (
     "The whole path with RSA-2048, a ledger on SQLite, two sending processes; the relay is a drain in Python.",
-    "The bound: connections / (round trips a letter × a round trip, measured beside). Opening the connections, the freeze"
-    " of the audience and the last letters are within the time.",
+    "The bound: connections / (round trips a letter × a round trip, measured beside).",
+    "Opening the connections, the freeze of the audience and the last letters are within the time.",
 )
 
 

@@ -7,7 +7,6 @@ from functools import partial
 from hashlib import sha256
 from typing import Final
 
-
 from newsletter.delivery.dkim import Seal, Signer
 from newsletter.delivery.keyfiles import Key
 from newsletter.rendering import letter

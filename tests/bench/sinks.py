@@ -69,8 +69,11 @@ def fast_drain(place: Path, *extensions: str) -> Iterator[Sink]:
 
 def _built(source: Path, program: Path) -> bool:
     compiler = shutil.which("cc")
-    command = [str(compiler), "-O2", "-o", program, source]
-    return compiler is not None and not subprocess.run(command, check=False, timeout=60, stderr=subprocess.DEVNULL).returncode
+    command = [str(compiler), "-O2", "-o", str(program), str(source)]
+    return (
+        compiler is not None
+        and not subprocess.run(command, check=False, timeout=60, stderr=subprocess.DEVNULL).returncode
+    )
 
 
 @contextmanager
