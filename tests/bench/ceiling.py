@@ -16,7 +16,7 @@ from newsletter.delivery import keyfiles
 from tests.bench import mailings, sinks
 from tests.bench.children import child, go, say
 from tests.bench.engines import folder
-from tests.bench.mailings import KILOBYTES, Ready
+from tests.bench.mailings import BAR_KILOBYTES, Ready
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
 from tests.bench.sending import SELECTOR, Manner
 from tests.bench.sinks import Sink
@@ -40,7 +40,7 @@ def run(scale: Scale) -> Table:
     with ExitStack() as stack:
         place = stack.enter_context(folder())
         sink = stack.enter_context(sinks.fast_drain(place, "PIPELINING"))
-        for kilobytes in KILOBYTES:
+        for kilobytes in mailings.sizes(scale):
             scale.tell(f"ceiling: readers for letters of {kilobytes} KB")
             ready = mailings.ready(place, scale.size(LETTERS, least=40), mailings.of_size(kilobytes))
             runs = _runs(ready, sink, scale.size(SIGNATURES, least=20))
@@ -69,7 +69,7 @@ def _rows(kilobytes: int, found: Mapping[str, list[float]]) -> Iterator[tuple[Ce
         bare = found[_bare(processes)]
         for name in MANNERS:
             rates = found[_sender(processes, name)]
-            bar = BARS[processes] if kilobytes == 60 and not name else ""
+            bar = BARS[processes] if kilobytes == BAR_KILOBYTES and not name else ""
             yield (
                 f"{kilobytes} KB",
                 _sender(processes, name),

@@ -49,7 +49,7 @@ NOTES: Final = (
     "What came twice is listed as uncertain, everybody got a letter, all were accepted: or there is no table.",
     f"Throttled: each takes {A_SECOND_TAKES} letters a second and answers 421 or 454 to more.",
     "Greylisted: each answers 450 to every reader at first.",
-    f"The product’s clock runs {SPEED:.0f} times as fast; hours left: of those until the expiry, when all were accepted.",
+    f"The product’s clock runs {SPEED:.0f} times as fast; hours left: until the expiry, when all are accepted.",
 )
 
 

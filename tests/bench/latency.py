@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.bench import mailings, sinks
 from tests.bench.engines import folder
-from tests.bench.mailings import KILOBYTES, Ready
+from tests.bench.mailings import Ready
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
 from tests.bench.sending import Manner
 from tests.bench.sinks import Sink
@@ -52,7 +52,7 @@ def run(scale: Scale) -> Table:
     with ExitStack() as stack:
         place = stack.enter_context(folder())
         sink = stack.enter_context(sinks.drain(LATENCY_MS, "PIPELINING"))
-        for kilobytes in KILOBYTES:
+        for kilobytes in mailings.sizes(scale):
             scale.tell(f"latency: readers for letters of {kilobytes} KB")
             ready = mailings.ready(place, scale.size(LETTERS, least=CONNECTIONS), mailings.of_size(kilobytes))
             rows += _rows(kilobytes, ready, sink, scale)

@@ -16,6 +16,7 @@ from newsletter.rendering.letter import Recipient
 from newsletter.rendering.proof import Proof
 from tests.bench import sending
 from tests.bench.engines import migrated
+from tests.bench.measure import Scale
 from tests.bench.peer import Reader
 from tests.bench.sending import SELECTOR, Manner, Order, Sent
 from tests.builders import MORNING
@@ -23,6 +24,7 @@ from tests.delivery.newsroom import KEYS, NEWSLETTER, approve, make_config, prin
 
 UNREACHED: Final = 25  # the port of a relay nobody asks while a mailing is made ready
 KILOBYTES: Final = (30, 60, 90)
+BAR_KILOBYTES: Final = 60  # what the bars are set for
 # What a letter of 30 KB has room for.
 SLIM: Final = frozenset({"lead", "following", "odds"})
 PARAGRAPH: Final = (
@@ -86,6 +88,11 @@ def ready(folder: Path, letters: int, edition: Edition | None = None) -> Ready:
 def approved(database: Database, edition: Edition) -> None:
     """Approve an edition for the subscribers of a database."""
     approve(database, make_config(UNREACHED), MORNING, edition)
+
+
+def sizes(scale: Scale) -> tuple[int, ...]:
+    """The kilobytes of the letters to measure with."""
+    return KILOBYTES if scale.every else (BAR_KILOBYTES,)
 
 
 def proved(edition: Edition) -> Proof:

@@ -26,7 +26,7 @@ from newsletter.rendering.proof import Proof, blank
 from tests.bench import mailings, sinks
 from tests.bench.children import ROOT, child
 from tests.bench.engines import folder
-from tests.bench.mailings import KILOBYTES, Ready
+from tests.bench.mailings import Ready
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
 from tests.bench.peer import ABSENT, Job, Pattern, Reader, Seal
 from tests.bench.sending import SELECTOR, Manner
@@ -91,7 +91,7 @@ def run(scale: Scale) -> Table:
         place = stack.enter_context(folder())
         sink = stack.enter_context(sinks.fast_drain(place, "PIPELINING"))
         rows: list[tuple[Cell, ...]] = []
-        for kilobytes in KILOBYTES:
+        for kilobytes in mailings.sizes(scale):
             scale.tell("peers: importing the subscribers")
             ready = mailings.ready(place, scale.size(6_000, least=20), mailings.of_size(kilobytes))
             job = _job(ready, scale.size(200, least=4))

@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.bench import mailings, sinks
 from tests.bench.engines import folder
-from tests.bench.mailings import KILOBYTES, Ready
+from tests.bench.mailings import BAR_KILOBYTES, Ready
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
 from tests.bench.sending import Manner
 from tests.bench.sinks import SOURCE, Sink, Volley
@@ -39,7 +39,7 @@ def run(scale: Scale) -> Table:
     with ExitStack() as stack:
         place = stack.enter_context(folder())
         sink = stack.enter_context(_sink(sink_program, place))
-        for kilobytes in KILOBYTES:
+        for kilobytes in mailings.sizes(scale):
             scale.tell(f"throughput: readers for letters of {kilobytes} KB")
             ready = mailings.ready(place, scale.size(LETTERS, least=40), mailings.of_size(kilobytes))
             found = alternated(scale, _runs(ready, sink, source), f"throughput, {kilobytes} KB")
@@ -76,5 +76,5 @@ def _rate(ready: Ready, sink: Sink, manner: Manner) -> float:
 def _rows(kilobytes: int, found: Mapping[str, list[float]]) -> Iterator[tuple[Cell, ...]]:
     for name, rates in found.items():
         compared = f"{ratio(rates, found[SOURCE]):.2f}" if SOURCE in found else "not measured"
-        bar = BARS.get(name, "") if kilobytes == 60 else ""
+        bar = BARS.get(name, "") if kilobytes == BAR_KILOBYTES else ""
         yield f"{kilobytes} KB", name, middle(rates), "" if name == SOURCE else compared, bar
