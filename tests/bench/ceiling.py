@@ -24,7 +24,6 @@ from tests.bench.sinks import Sink
 LETTERS: Final = 20_000
 SIGNATURES: Final = 6_000
 PROCESSES: Final = (1, 2)
-MANNERS: Final = {"": False, ", one write": True}
 BARS: Final = {1: "0.6 (0.8), 1,500/s", 2: "0.6 (0.8)"}
 NOTES: Final = (
     "The whole path with RSA-2048 and a ledger on SQLite, 8 connections in all.",
@@ -58,34 +57,24 @@ def _runs(ready: Ready, sink: Sink, signatures: int) -> dict[str, Callable[[], f
     runs: dict[str, Callable[[], float]] = {}
     for processes in PROCESSES:
         runs[_bare(processes)] = partial(_bare_rate, ready.file.parent, processes, signatures)
-        for name, one_write in MANNERS.items():
-            manner = Manner(processes=processes, keys="rsa", one_write=one_write)
-            runs[_sender(processes, name)] = partial(_rate, ready, sink, manner)
+        runs[_sender(processes)] = partial(_rate, ready, sink, Manner(processes=processes, keys="rsa"))
     return runs
 
 
 def _rows(kilobytes: int, found: Mapping[str, list[float]]) -> Iterator[tuple[Cell, ...]]:
     for processes in PROCESSES:
-        bare = found[_bare(processes)]
-        for name in MANNERS:
-            rates = found[_sender(processes, name)]
-            bar = BARS[processes] if kilobytes == BAR_KILOBYTES and not name else ""
-            yield (
-                f"{kilobytes} KB",
-                _sender(processes, name),
-                middle(rates),
-                middle(bare),
-                f"{ratio(rates, bare):.2f}",
-                bar,
-            )
+        name = _sender(processes)
+        rates, bare = found[name], found[_bare(processes)]
+        bar = BARS[processes] if kilobytes == BAR_KILOBYTES else ""
+        yield f"{kilobytes} KB", name, middle(rates), middle(bare), f"{ratio(rates, bare):.2f}", bar
 
 
 def _bare(processes: int) -> str:
     return f"bare signatures, {processes}"
 
 
-def _sender(processes: int, manner: str) -> str:
-    return f"{processes} process{'es' if processes > 1 else ''}{manner}"
+def _sender(processes: int) -> str:
+    return f"{processes} process{'es' if processes > 1 else ''}"
 
 
 def _rate(ready: Ready, sink: Sink, manner: Manner) -> float:
