@@ -18,7 +18,7 @@ from tests.bench.children import child, go, say
 from tests.bench.engines import folder
 from tests.bench.mailings import BAR_KILOBYTES, Ready
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
-from tests.bench.sending import SELECTOR, Manner
+from tests.bench.sender import SELECTOR, Manner
 from tests.bench.sinks import Sink
 
 LETTERS: Final = 20_000

@@ -27,7 +27,7 @@ from tests.bench.children import Child, child, say
 from tests.bench.engines import folder
 from tests.bench.mailings import Ready
 from tests.bench.measure import Cell, Scale, Table, middle
-from tests.bench.sending import PATIENCE_SECONDS, Manner
+from tests.bench.sender import Manner
 from tests.builders import MORNING
 from tests.delivery.newsroom import KEYS, NEWSLETTER, Clock, make_config, ring, work
 
@@ -41,6 +41,7 @@ SPEED: Final = 300.0
 LONG_LEASE: Final = 1_000_000
 A_SECOND_TAKES: Final = 20
 LOOK_SECONDS: Final = 0.02
+PATIENCE_SECONDS: Final = 3.0  # as the product has it
 THROTTLED: Final = ("421 4.7.0 Too many letters, try again later", "454 4.7.0 Too many letters, try again later")
 NOTES: Final = (
     "Three postboxes in processes of their own, four connections each, one sending process, the standard brief.",

@@ -11,7 +11,7 @@ from tests.bench import engines, mailings, sending, sinks
 from tests.bench.engines import Engines
 from tests.bench.mailings import BAR_KILOBYTES, UNREACHED, Ready
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
-from tests.bench.sending import Manner, Order
+from tests.bench.sender import Manner, Order
 from tests.bench.sinks import Sink
 from tests.builders import MORNING
 from tests.delivery import certificates

@@ -11,16 +11,17 @@ import subscribers
 from newsletter.database import Database
 from newsletter.delivery import dkim, keyfiles
 from newsletter.editions.edition import Edition, Section
-from newsletter.rendering import letter, proof, template
+from newsletter.rendering import letter, proving, template
 from newsletter.rendering.letter import Recipient
 from newsletter.rendering.proof import Proof
 from tests.bench import sending
 from tests.bench.engines import migrated
 from tests.bench.measure import Scale
 from tests.bench.peer import Reader
-from tests.bench.sending import SELECTOR, Manner, Order, Sent
+from tests.bench.sender import SELECTOR, Manner, Order
+from tests.bench.sending import Sent
 from tests.builders import MORNING
-from tests.delivery.newsroom import KEYS, NEWSLETTER, approve, make_config, printable, subscribe
+from tests.delivery.newsroom import KEYS, NEWSLETTER, VAULT, approve, make_config, printable, subscribe
 
 UNREACHED: Final = 25  # the port of a relay nobody asks while a mailing is made ready
 KILOBYTES: Final = (30, 60, 90)
@@ -45,7 +46,15 @@ class Ready:
     def order(self, port: int, manner: Manner) -> Order:
         """To send a fresh copy of it."""
         url = f"sqlite:///{shutil.copy(self.file, self.file.with_suffix('.copy'))}"
-        return Order(url=url, letters=self.letters, home=str(self.file.parent), port=port, manner=manner)
+        return Order(
+            url=url,
+            letters=self.letters,
+            home=str(self.file.parent),
+            port=port,
+            manner=manner,
+            at=MORNING.isoformat(),
+            master=VAULT.master.hex(),
+        )
 
     def send(self, port: int, manner: Manner) -> Sent:
         return sending.send(self.order(port, manner))
@@ -98,7 +107,7 @@ def sizes(scale: Scale) -> tuple[int, ...]:
 def proved(edition: Edition) -> Proof:
     """The edition as the shipped template prints it."""
     design = template.load(template.TEMPLATES / NEWSLETTER.template, NEWSLETTER.direction)
-    return proof.prove(design, edition, NEWSLETTER, make_config().site)
+    return proving.prove(design, edition, NEWSLETTER, make_config().site)
 
 
 @cache

@@ -7,7 +7,7 @@ from tests.bench import mailings, sinks
 from tests.bench.engines import folder
 from tests.bench.mailings import Ready
 from tests.bench.measure import Scale, Table, alternated, middle, ratio
-from tests.bench.sending import Manner, Spent
+from tests.bench.sender import Manner, Spent
 from tests.bench.sinks import Sink
 
 CONNECTIONS: Final = 4

@@ -29,7 +29,7 @@ from tests.bench.engines import folder
 from tests.bench.mailings import Ready
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
 from tests.bench.peer import ABSENT, Job, Pattern, Reader, Seal
-from tests.bench.sending import SELECTOR, Manner
+from tests.bench.sender import SELECTOR, Manner
 from tests.bench.sinks import Sink
 from tests.builders import MORNING
 from tests.delivery import oracle

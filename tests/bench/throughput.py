@@ -10,7 +10,7 @@ from tests.bench import mailings, sinks
 from tests.bench.engines import folder
 from tests.bench.mailings import BAR_KILOBYTES, Ready
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
-from tests.bench.sending import Manner
+from tests.bench.sender import Manner
 from tests.bench.sinks import SOURCE, Sink, Volley
 
 LETTERS: Final = 20_000
