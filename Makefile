@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    := $(VENV)/.run-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
+PEERS  := build/peers/.made-$(shell cat tests/bench/vendors/* | cksum | cut -d' ' -f1)
 DEV    := $(VENV)/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
@@ -27,7 +28,7 @@ check: $(DEV)  ## what CI runs: format, lint, types, import rules, tests
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q -n auto
 
-bench: $(DEV)  ## print the benchmarks' tables
+bench: $(DEV) $(PEERS)  ## print the benchmarks' tables
 	@$(BIN)/python -m tests.bench
 
 fmt: $(DEV)  ## format and mend what ruff can
@@ -45,9 +46,11 @@ lock: $(DEV)  ## pin the requirements again (needs uv on the PATH)
 		--extra postgres --group build pyproject.toml -o requirements.txt
 	@uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade \
 		--extra postgres --extra dev --group build pyproject.toml -o requirements-dev.txt
+	@uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade \
+		tests/bench/vendors/requirements.in -o tests/bench/vendors/requirements.txt
 
 clean:  ## remove the environment, caches and the demo's data
-	@rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) build/peers var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
@@ -62,3 +65,12 @@ $(DEV): $(RUN)
 	@echo "installing the development tools ..."
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@rm -f $(VENV)/.dev-* && touch $@
+
+# What the benchmarks compare with is never installed into the product's own environment.
+$(PEERS):
+	@echo "installing what the benchmarks compare with ..."
+	@$(PYTHON) -m venv build/peers
+	@build/peers/bin/pip install -q --disable-pip-version-check --require-hashes -r tests/bench/vendors/requirements.txt
+	@cp tests/bench/vendors/package.json tests/bench/vendors/package-lock.json tests/bench/vendors/nodemailer.mjs build/peers
+	@if command -v npm >/dev/null; then npm ci --prefix build/peers --silent --no-audit --no-fund; fi
+	@rm -f build/peers/.made-* && touch $@

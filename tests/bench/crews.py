@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from tests.bench.sinks import ROOT
+from tests.bench.children import ALL_DAY_SECONDS, ROOT, Child, child, say
 
 PATIENCE_SECONDS: Final = 120.0
 
@@ -39,7 +39,7 @@ class Crew(Protocol):
 class Forked:
     """A crew of a nursery’s: each sender can be killed and replaced by itself."""
 
-    def __init__(self, nursery: "subprocess.Popen[str]", count: int) -> None:
+    def __init__(self, nursery: Child, count: int) -> None:
         self._nursery, self._count = nursery, count
         self._senders: dict[str, int] = {}
 
@@ -48,14 +48,10 @@ class Forked:
         return tuple(self._senders.values())
 
     def mend(self) -> None:
-        told, said = self._nursery.stdin, self._nursery.stdout
-        assert told is not None
-        assert said is not None
         for part in (f"{n}/{self._count}" for n in range(1, self._count + 1)):
             if part not in self._senders:
-                told.write(f"{part}\n")
-                told.flush()
-                self._senders[part] = int(said.readline())
+                self._nursery.tell(part)
+                self._senders[part] = int(self._nursery.hear())
 
     def kill(self, victims: Sequence[int]) -> None:
         for pid in victims:
@@ -94,24 +90,12 @@ class Tree:
 @contextmanager
 def forked(surroundings: Mapping[str, str], log: IO[bytes], count: int) -> Iterator[Crew]:
     """So many senders out of a nursery; they end with it."""
-    command = [sys.executable, "-m", "tests.bench.crews"]
-    # Ctrl-C is ours to answer.
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=dict(surroundings),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-        start_new_session=True,
-    ) as nursery:
+    with child("tests.bench.crews", seconds=ALL_DAY_SECONDS, surroundings=surroundings, log=log) as nursery:
         one = Forked(nursery, count)
         try:
             yield one
         finally:
             one.kill(one.pids)
-            nursery.kill()
 
 
 @contextmanager
@@ -160,8 +144,7 @@ def nurse() -> None:
             # A fork must not read its parent's orders.
             os.close(0)
             sys.exit(sender.main(["--part", line.strip()]))
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
+        say(str(pid))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
 """The least a relay can do: `python -m tests.bench.drain LATENCY_MS [EXTENSION ...]` reads letters and forgets them.
 
-It says its port, then at every line of its standard input how many letters it took. It understands one client, ours:
-every command is answered by its first four letters alone, every answer so many milliseconds late.
+With `--certificate FILE` it does so under TLS from the first octet. It says its port, then at every line of its
+standard input how many letters it took. It understands one client, ours: every command is answered by its first four
+letters alone, every answer so many milliseconds late.
 """
 
+import argparse
 import asyncio
 import socket
 import sys
 from collections import deque
+from pathlib import Path
 from typing import Final
+
+from tests.delivery import certificates
 
 _BUFFER: Final = 256 * 1_024
 _ANSWERS: Final = {b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
@@ -22,7 +27,8 @@ class Drain(asyncio.BufferedProtocol):
     def __init__(self, latency: float, extensions: list[str]) -> None:
         self._latency = latency
         self._greeting = "".join(f"250-{one}\r\n" for one in ("drain", *extensions)).encode() + b"250 SIZE 0\r\n"
-        self._space = bytearray(_BUFFER)
+        # A view: asyncio reads TLS into slices of it, which of the bytes themselves would be copies.
+        self._space = memoryview(bytearray(_BUFFER))
         self._received = bytearray()
         self._chunk = 0
         self._in_letter = self._last = False
@@ -35,11 +41,11 @@ class Drain(asyncio.BufferedProtocol):
         self._transport = transport
         self._answer(b"220 drain\r\n")
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         return self._space
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._received += memoryview(self._space)[:nbytes]
+        self._received += self._space[:nbytes]
         said = b"".join(iter(self._next, b""))
         if said:
             self._answer(said)
@@ -95,10 +101,11 @@ class Drain(asyncio.BufferedProtocol):
             self._transport.write(said)
 
 
-async def serve(latency: float, extensions: list[str]) -> None:
+async def serve(latency: float, certificate: Path | None, extensions: list[str]) -> None:
     """Until standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Drain(latency, extensions), "127.0.0.1", 0, backlog=1_024)
+    tls = certificates.served(certificate) if certificate else None
+    server = await loop.create_server(lambda: Drain(latency, extensions), "127.0.0.1", 0, backlog=1_024, ssl=tls)
     _say(server.sockets[0].getsockname()[1])
     asked = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
@@ -112,5 +119,14 @@ def _say(number: int) -> None:
     sys.stdout.flush()
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.drain")
+    parser.add_argument("latency_ms", type=float)
+    parser.add_argument("extensions", nargs="*")
+    parser.add_argument("--certificate", type=Path)
+    asked = parser.parse_args()
+    asyncio.run(serve(asked.latency_ms / 1_000, asked.certificate, asked.extensions))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1]) / 1_000, sys.argv[2:]))
+    main()

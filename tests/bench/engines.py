@@ -10,6 +10,7 @@ from typing import Final
 
 from newsletter.database import Database
 from tests.bench.measure import Scale
+from tests.postgres import Cluster, binaries
 
 Engines = Mapping[str, Callable[[], Database]]
 SQLITE: Final = "SQLite"
@@ -27,9 +28,6 @@ def folder() -> Iterator[Path]:
 @contextmanager
 def engines(scale: Scale) -> Iterator[Engines]:
     """Makers of empty, migrated databases by the name of their kind; the databases are closed at the end."""
-    # A sender whose memory is measured makes its file here too, and shall not hold this driver for it.
-    from tests.postgres import Cluster, binaries
-
     with ExitStack() as stack:
         place = stack.enter_context(folder())
         numbers = itertools.count()

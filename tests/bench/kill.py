@@ -36,10 +36,12 @@ from newsletter.editions.store import Override
 from newsletter.editions.workflow import Event, State
 from newsletter.rendering.press import Press
 from tests.bench import crews, sinks
+from tests.bench.children import ROOT
 from tests.bench.crews import Crew, wait_until
 from tests.bench.engines import engines, folder, notes
 from tests.bench.measure import Cell, Scale, Table
-from tests.bench.sinks import ROOT, Log
+from tests.bench.sender import SELECTOR
+from tests.bench.sinks import Log
 from tests.delivery.newsroom import address, printable, subscribe
 
 Kind = Literal["one sender", "several senders", "the whole tree"]
@@ -53,7 +55,6 @@ MOST_PAUSE_SECONDS: Final = 0.01
 # So often in a row the relay has the same count before nothing more is on the way.
 QUIET: Final = 4
 QUIET_SECONDS: Final = 0.02
-SELECTOR: Final = "bench"
 LOG: Final = "senders.log"
 # The standard brief tells of one week under one subject, whenever and however often it is sent.
 OVERRIDES: Final = tuple(Override(rule=rule, by="bench", reason="nobody reads it") for rule in ("C20", "C21"))

@@ -25,9 +25,9 @@ from newsletter.database import Database
 from newsletter.web.app import application
 from newsletter.web.one_click import BODY
 from newsletter.web.pages import Pages
+from tests.bench.children import ROOT
 from tests.bench.engines import Engines, engines, notes
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
-from tests.bench.sinks import ROOT
 from tests.builders import MORNING
 from tests.delivery.newsroom import KEYS, NEWSLETTER, VAULT, make_config, subscribe
 

@@ -1,31 +1,38 @@
-"""A mailing made ready once, and sent by the product as often as asked: from the approved edition to the last accepted.
+"""Mailings made ready once, and sent from copies as often as asked: readers, an approved edition of some size, keys."""
 
-`python -m tests.bench.mailings FILE PORT CONNECTIONS` sends one in a process of its own and says what it took.
-"""
-
-import json
-import os
-import resource
 import shutil
-import sys
-import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import subscribers
-from newsletter.config import Config, Delivery
 from newsletter.database import Database
-from newsletter.delivery.ledger import Accounts
+from newsletter.delivery import dkim, keyfiles
+from newsletter.editions.edition import Edition, Section
+from newsletter.rendering import letter, proving, template
 from newsletter.rendering.letter import Recipient
-from newsletter.rendering.press import required
 from newsletter.rendering.proof import Proof
+from tests.bench import sending
 from tests.bench.engines import migrated
+from tests.bench.measure import Scale
+from tests.bench.peer import Reader
+from tests.bench.sender import SELECTOR, Manner, Order
+from tests.bench.sending import Sent
 from tests.builders import MORNING
-from tests.delivery.newsroom import KEYS, NEWSLETTER, Clock, approve, make_config, make_press, ring, subscribe, work
+from tests.delivery.newsroom import KEYS, NEWSLETTER, VAULT, approve, make_config, printable, subscribe
 
 UNREACHED: Final = 25  # the port of a relay nobody asks while a mailing is made ready
+KILOBYTES: Final = (30, 60, 90)
+BAR_KILOBYTES: Final = 60  # what the bars are set for
+# What a letter of 30 KB has room for.
+SLIM: Final = frozenset({"lead", "following", "odds"})
+PARAGRAPH: Final = (
+    "State {} decides this week whether its seabed stays closed until 2040; the draft is Fiji’s, the doubts are "
+    "Nauru’s, and nobody knows yet what those without a coast will say."
+)
+READER: Final = Recipient(address="reader0001@inbox.test", token="t" * 40, return_token="r" * 38)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,89 +41,101 @@ class Ready:
 
     file: Path
     letters: int
+    edition: Edition
 
+    @property
     def copy(self) -> Path:
-        return Path(shutil.copy(self.file, self.file.with_suffix(".copy")))
+        """What was last sent from."""
+        return self.file.with_suffix(".copy")
+
+    def order(self, port: int, manner: Manner) -> Order:
+        """To send a fresh copy of it."""
+        url = f"sqlite:///{shutil.copy(self.file, self.copy)}"
+        return Order(
+            url=url,
+            letters=self.letters,
+            home=str(self.file.parent),
+            port=port,
+            manner=manner,
+            at=MORNING.isoformat(),
+            master=VAULT.master.hex(),
+        )
+
+    def send(self, port: int, manner: Manner) -> Sent:
+        return sending.send(self.order(port, manner))
+
+    def octets(self, manner: Manner) -> int:
+        """How long a letter of it is."""
+        signer = dkim.signer(self.order(UNREACHED, manner).config)
+        seal = signer.seal(letter.cut(proved(self.edition), bounce_domain="", date=MORNING))
+        return len(seal.sign(letter.address(seal.stencil, READER)).message)
+
+    def readers(self, count: int) -> tuple[Reader, ...]:
+        """The first readers with their tokens: what the peers are given for nothing."""
+        with closing(Database(f"sqlite:///{self.file}")) as database, database.snapshot() as session:
+            audience = subscribers.audience(session, NEWSLETTER.key, MORNING)
+            ids = [int(one) for (one,) in session.connection().execute(audience.eligible.limit(count))]
+            found = subscribers.recipients(session, KEYS, ids, NEWSLETTER.key, MORNING)
+        return tuple(
+            Reader(address=one.address, token=one.token, return_token=f"r{n:037}")
+            for n, one in enumerate(found.values())
+            if isinstance(one, subscribers.Recipient)
+        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """What one sending took: dispatch, worker and ledger; by how much the file grew; the most memory its process held
-    before it, and ever.
-    """
-
-    seconds: float
-    cpu_seconds: float
-    grown_bytes: int
-    libraries_mb: float
-    peak_mb: float
-
-
-def shipped(port: int, connections: int) -> Config:
-    """The settings of the shipped configuration, and so many connections."""
-    config = make_config(port)
-    return replace(config, delivery=Delivery(), relay=replace(config.relay, connections=connections))
+def ready(folder: Path, letters: int, edition: Edition | None = None) -> Ready:
+    """Import the subscribers, once in a folder, make the keys, and approve an edition: the standard brief, or this."""
+    edition = edition or printable(MORNING.date())
+    readers = folder / f"{letters}-readers.db"
+    if not readers.exists():
+        for selector in keyfiles.pair(SELECTOR, twin=True):
+            keyfiles.create(folder, selector)
+        with closing(Database(f"sqlite:///{migrated(f'sqlite:///{readers}')}")) as database:
+            subscribe(database, letters, MORNING)
+    file = folder / f"{letters}-{proved(edition).digest[:12]}.db"
+    # The last connection to close leaves no write-ahead log behind, so a file can be copied.
+    with closing(Database(f"sqlite:///{shutil.copy(readers, file)}")) as database:
+        approved(database, edition)
+    return Ready(file=file, letters=letters, edition=edition)
 
 
-def ready(folder: Path, letters: int) -> Ready:
-    """Import the subscribers and approve the standard brief."""
-    file = folder / f"{letters}.db"
-    database = Database(f"sqlite:///{migrated(f'sqlite:///{file}')}")
-    subscribe(database, letters, MORNING)
-    approve(database, shipped(UNREACHED, 1), MORNING)
-    database.close()  # the last connection to close leaves no write-ahead log behind
-    return Ready(file=file, letters=letters)
+def approved(database: Database, edition: Edition) -> None:
+    """Approve an edition for the subscribers of a database."""
+    approve(database, make_config(UNREACHED), MORNING, edition)
 
 
-def send(file: Path, port: int, connections: int) -> Sent:
-    """The whole path of the product on this file: freeze the audience, send, and account for every letter."""
-    config, database, before = shipped(port, connections), Database(f"sqlite:///{file}"), _most_memory_mb()
-    size, worked, started = file.stat().st_size, sum(os.times()[:4]), time.perf_counter()
-    accounts = work(database, config, Clock(MORNING), ring(database, config, MORNING))
-    seconds, worked = time.perf_counter() - started, sum(os.times()[:4]) - worked
-    database.close()
-    assert accounts == Accounts(due=accounts.due, accepted=accounts.due), accounts
-    return Sent(
-        seconds=seconds,
-        cpu_seconds=worked,
-        grown_bytes=file.stat().st_size - size,
-        libraries_mb=before,
-        peak_mb=_most_memory_mb(),
-    )
+def sizes(scale: Scale) -> tuple[int, ...]:
+    """The kilobytes of the letters to measure with."""
+    return KILOBYTES if scale.every else (BAR_KILOBYTES,)
 
 
-def _most_memory_mb() -> float:
-    """The most this process ever held.
-
-    On Linux getrusage counts what the process was forked from as well, so the kernel is asked for the program alone.
-    """
-    with suppress(OSError):
-        lines = Path("/proc/self/status").read_text("ascii").splitlines()
-        return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM:"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS counts bytes
+def proved(edition: Edition) -> Proof:
+    """The edition as the shipped template prints it."""
+    design = template.load(template.TEMPLATES / NEWSLETTER.template, NEWSLETTER.direction)
+    return proving.prove(design, edition, NEWSLETTER, make_config().site)
 
 
-def recipients(ready: Ready, count: int) -> tuple[Proof, list[Recipient]]:
-    """The proof, and the first readers with their tokens: what the peer is given for nothing."""
-    database = Database(f"sqlite:///{ready.file}")
-    press = make_press(shipped(UNREACHED, 1))
-    with database.snapshot() as session:
-        made = press.see(session, required(session, NEWSLETTER.key, MORNING.date()), MORNING).proof
-        audience = subscribers.audience(session, NEWSLETTER.key, MORNING)
-        ids = [int(one) for (one,) in session.connection().execute(audience.eligible.limit(count))]
-        found = subscribers.recipients(session, KEYS, ids, NEWSLETTER.key, MORNING)
-    database.close()
-    return made, [
-        Recipient(address=one.address, token=one.token, return_token=f"r{n:037}")
-        for n, one in enumerate(found.values())
-        if isinstance(one, subscribers.Recipient)
-    ]
+@cache
+def of_size(kilobytes: int) -> Edition:
+    """A brief whose lead story goes on until a letter has about so many kilobytes."""
+    whole = printable(MORNING.date())
+    slim = replace(whole, sections=tuple(section for section in whole.sections if section.slot in SLIM))
+    least = _octets(slim)
+    worth = (_octets(_stretched(slim, 100)) - least) / 100
+    return _stretched(slim, max(0, round((1_000 * kilobytes - least) / worth)))
 
 
-def main(file: str, port: str, connections: str) -> None:
-    sent = send(Path(file), int(port), int(connections))
-    sys.stdout.write(json.dumps(asdict(sent)))
+def _octets(edition: Edition) -> int:
+    stencil = letter.cut(proved(edition), bounce_domain="", date=MORNING)
+    return len(letter.address(stencil, READER).letter().message)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def _stretched(edition: Edition, paragraphs: int) -> Edition:
+    more = "".join(f"\n\n{PARAGRAPH.format(n)}" for n in range(1, paragraphs + 1))
+
+    def longer(section: Section) -> Section:
+        if section.slot != "lead":
+            return section
+        return replace(section, stories=tuple(replace(one, body=one.body + more) for one in section.stories))
+
+    return replace(edition, sections=tuple(longer(section) for section in edition.sections))

@@ -25,11 +25,15 @@ def _silent(_text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """How much is measured: a share of the full sizes, in so many rounds; `tell` says what goes on."""
+    """How much is measured: a share of the full sizes, in so many rounds; `tell` says what goes on.
+
+    Without `every` one kind of several that are alike is enough.
+    """
 
     share: float
     rounds: int
     servers: bool = True
+    every: bool = True
     tell: Callable[[str], None] = _silent
 
     def size(self, full: int, least: int = 1) -> int:
@@ -38,7 +42,7 @@ class Scale:
 
 FULL: Final = Scale(share=1.0, rounds=5)
 QUICK: Final = Scale(share=0.1, rounds=3)
-TINY: Final = Scale(share=0.002, rounds=1, servers=False)  # without other servers than the postbox
+TINY: Final = Scale(share=0.002, rounds=1, servers=False, every=False)  # no other server than the postbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tests.bench.children import ROOT
 from tests.bench.engines import folder
 from tests.bench.measure import Scale, Table, alternated, middle, ratio
 from tests.bench.people import HEADER
-from tests.bench.sinks import ROOT
 from tests.builders import MORNING
 
 LOOK_SECONDS: Final = 0.05

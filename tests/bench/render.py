@@ -10,7 +10,7 @@ from typing import Final
 from newsletter.rendering import letter, proving, template
 from newsletter.rendering.letter import Recipient, Stencil
 from newsletter.rendering.proof import Proof
-from tests.bench import peer
+from tests.bench import peers
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio, timed
 from tests.builders import MORNING, make_edition, make_newsletter, make_site
 from tests.delivery.newsroom import printable
@@ -75,7 +75,7 @@ def _compile() -> None:
 
 
 def _as_bytes(made: Proof) -> bytes:
-    return peer.message(made, READER, MORNING).as_bytes()
+    return peers.pattern(made, MORNING).message(peers.reader(READER)).as_bytes()
 
 
 def _size(made: Proof) -> int:

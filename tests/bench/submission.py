@@ -1,9 +1,6 @@
 """The SMTP client alone: letters of 60 KB to a relay that does the least it can, at once or 20 ms late."""
 
 import asyncio
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,14 +16,12 @@ from newsletter.relays import RelaySettings
 from newsletter.rendering.letter import Envelope, Letter
 from tests.bench import sinks
 from tests.bench.measure import Cell, Scale, Table, alternated, middle, ratio
-from tests.bench.sinks import Sink
+from tests.bench.sinks import Sink, Volley
 
 # 790 lines of 76 octets, as quoted-printable makes them.
 MESSAGE: Final = b"Subject: Monday\r\n\r\n" + (b"x" * 74 + b"\r\n") * 790
 LATENCY_MS: Final = 20.0
 NEAR, FAR = 8, 50
-SOURCE: Final = "Postfix’s smtp-source"
-NO_SOURCE: Final = "Postfix’s smtp-source is not on this machine (Debian: postfix): not measured."
 NOTES: Final = (
     "The relay is a Python process beside the client on the same cores; at once it is what limits the faster manners.",
     "Late, every answer waits 20 ms; the bound: connections / (round trips a letter × a round trip, measured beside).",
@@ -72,7 +67,7 @@ def run(scale: Scale) -> Table:
         title="Handing over letters of 60 KB",
         columns=("manner", "latency", "connections", "letters/s", "client’s µs of CPU a letter", "of the bound"),
         rows=(*_rows(scale, 0.0, NEAR, scale.size(4_000, least=16)), *_rows(scale, LATENCY_MS, FAR, _far(scale))),
-        notes=NOTES if shutil.which("smtp-source", path=_path()) or not scale.servers else (*NOTES, NO_SOURCE),
+        notes=NOTES if sinks.smtp_source() or not scale.servers else (*NOTES, sinks.NO_SOURCE),
     )
 
 
@@ -83,7 +78,7 @@ def _far(scale: Scale) -> int:
 
 def _rows(scale: Scale, latency_ms: float, connections: int, letters: int) -> Iterator[tuple[Cell, ...]]:
     spent = {manner.name: Spent() for manner in MANNERS}
-    source = shutil.which("smtp-source", path=_path()) if scale.servers and not latency_ms else None
+    source = sinks.smtp_source() if scale.servers and not latency_ms else None
     with ExitStack() as stack:
         opened = {manner.name: stack.enter_context(sinks.drain(latency_ms, *manner.offers)) for manner in MANNERS}
         runs: dict[str, Callable[[], float]] = {
@@ -91,7 +86,8 @@ def _rows(scale: Scale, latency_ms: float, connections: int, letters: int) -> It
             for manner in MANNERS
         }
         if source:
-            runs[SOURCE] = partial(_source_rate, source, opened[MANNERS[0].name], connections, letters)
+            shape = Volley(letters=letters, octets=len(MESSAGE), connections=connections)
+            runs[sinks.SOURCE] = partial(sinks.source_rate, source, opened[MANNERS[0].name], shape)
         found = alternated(scale, runs, f"submission, {latency_ms:.0f} ms")
     for name, rates in found.items():
         manner = next((one for one in MANNERS if one.name == name), None)
@@ -146,16 +142,3 @@ def _letter(n: int) -> Letter:
 
 async def _nothing() -> None:
     """Nobody keeps books here."""
-
-
-def _source_rate(program: str, sink: Sink, connections: int, letters: int) -> float:
-    command = [program, "-d", "-s", str(connections), "-m", str(letters), "-l", str(len(MESSAGE))]
-    envelope = ["-f", "a@worldbrief.test", "-t", "reader@example.test", f"127.0.0.1:{sink.port}"]
-    began = time.perf_counter()
-    subprocess.run([*command, *envelope], check=True, timeout=120)
-    return letters / (time.perf_counter() - began)
-
-
-def _path() -> str:
-    # Debian keeps it where only root looks.
-    return f"{os.environ.get('PATH', '')}:/usr/sbin"

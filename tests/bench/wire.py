@@ -14,8 +14,8 @@ from typing import Final
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from tests.bench.children import ROOT
 from tests.bench.measure import Machine, Scale, Table
-from tests.bench.sinks import ROOT
 from tests.delivery import conformance
 from tests.delivery.conformance import CHECKS, Specimen
 from tests.headlines import LANGUAGES

@@ -27,7 +27,7 @@ from subscribers.ledger.forest import Forest
 from subscribers.ledger.merkle import root as tree_root
 from subscribers.ledger.notices import Draft, NoticeKind
 from subscribers.ledger.signed_notes import Claim
-from tests.bench.sinks import ROOT
+from tests.bench.children import ROOT
 from tests.subscribers.ledger.test_consent import unguard
 from tests.subscribers.people import KEYS, SIGNER, WORDING, confirm, letter, subscribe, wanted
 from tests.subscribers.test_audit import filled, run, tamper
