@@ -68,10 +68,12 @@ PARAGRAPHS: Final = st.lists(
 )
 TOKENS: Final = st.from_regex(r"[A-Za-z0-9_-]{1,200}", fullmatch=True)
 RETURN_TOKENS: Final = st.from_regex(r"[a-z2-7]{32}|[A-Za-z0-9_-]{1,62}", fullmatch=True)
+# How Form-Sub tells each network, by draft-levine-mailbomb-header.
+NETWORKS: Final = {"192.0.2.0/24": "ip4=192.0.2.x", "2001:db8:85a3::/48": "ip6=2001:db8:85a3::x", "": "ip=none"}
 ASKED: Final = st.builds(
     lambda code, network: Asked(code=code, at=AT, network=network),
     st.from_regex(r"[A-Z2-7]{8}", fullmatch=True),
-    st.sampled_from(["192.0.2.0/24", "2001:db8:85a3::/48", ""]),
+    st.sampled_from(list(NETWORKS)),
 )
 ADDRESSES: Final = st.builds(
     "@".join,
@@ -255,7 +257,7 @@ def _meant(one: Specimen) -> bool:
         and found["Date"] == "Mon, 23 Nov 2026 05:30:00 +0000"
         and found["List-Unsubscribe"] == f"<{proof.site}/{door}/{one.recipient.token}>"
         and (proof.kind == "letter" or found["List-ID"].endswith(f"<{proof.list_id}>"))
-        and (proof.kind == "edition" or found["Form-Sub"] == f"v=1; ip={asked.network or 'unknown'}")
+        and (proof.kind == "edition" or found["Form-Sub"] == f"v=1 ; {NETWORKS[asked.network]}")
         and all((name in dict(found.fields)) == bool(value) for name, value in one.profile.items())
     )
 
@@ -268,9 +270,13 @@ def _source(one: Specimen) -> bool:
         text = text.replace("\r\n", "\n").replace("\r", "\n").replace(blank(proof.nonce, "token"), reader_.token)
         text = text.replace(blank(proof.nonce, "reading"), reader_.reading)
         if reader_.asked:
-            marks = {"code": reader_.asked.code, "asked": "2026-11-23 05:30", "network": reader_.asked.network}
+            marks = {
+                "code": reader_.asked.code,
+                "asked": "2026-11-23 05:30",
+                "network": NETWORKS[reader_.asked.network],
+            }
             for name, value in marks.items():
-                text = text.replace(blank(proof.nonce, name), value or "unknown")
+                text = text.replace(blank(proof.nonce, name), value)
         return text.replace(blank(proof.nonce, "address"), spell(mime.safe_address(reader_.address)))
 
     return one.read.parts == [("plain", filled(shown.text, str)), ("html", filled(shown.html, escape))]
