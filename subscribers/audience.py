@@ -4,6 +4,7 @@ Both ask the database the same one question, so they cannot disagree about a rul
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -136,7 +137,9 @@ def recipients(
             .where(SUBSCRIPTIONS.c.id.in_(batch), SUBSCRIPTIONS.c.newsletter == newsletter)
         )
         rows = session.connection().execute(wanted).all()
-        keys.fetch([bytes(row.subject) for row in rows if row.verdict == _ELIGIBLE])
+        # Where no key can be had at all, each of them is answered so.
+        with suppress(UnreadableSeal):
+            keys.fetch([bytes(row.subject) for row in rows if row.verdict == _ELIGIBLE])
         found = {int(row.id): _answer(keys, row) for row in rows}
         answers.update({one: found.get(one, Dropped(reason=Exclusion.GONE)) for one in batch})
     return answers
