@@ -63,7 +63,7 @@ def run(scale: Scale) -> Table:
             f"The relay: {sink.name}, on the other core.",
             "Time: the whole path with the freeze of the audience. CPU and memory: of the sending process, its most",
             "memory ever, and before it began; the freeze is made in another.",
-            "Asked for: under 100 MB at any size; the time of a letter the same within a tenth.",
+            "Asked for: under 100 MB at any size; the time of a letter at most a tenth longer.",
             f"Mailings of more than {AGAIN:,} letters in one round.",
         ),
     )
