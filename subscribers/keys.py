@@ -33,7 +33,7 @@ CODE_BYTES: Final = 5
 # The first byte of a seal, should another cipher ever take this one's place.
 FORMAT: Final = b"\x01"
 # Keys at hand, some 120 bytes each.
-MOST_AT_HAND: Final = 50_000
+MOST_AT_HAND: Final = 10_000
 
 
 class Sealed(StrEnum):

@@ -14,8 +14,8 @@ from newsletter.cli import house
 from newsletter.cli.house import ByOption, JSONOption
 from newsletter.cli.people import AddressArgument, subscriber
 from newsletter.cli.progress import bar, stopping
-from newsletter.delivery import farewell, idle
-from newsletter.delivery.farewell import Wish
+from newsletter.delivery import erasure, idle
+from newsletter.delivery.erasure import Wish
 from newsletter.desk import ropa as records
 from newsletter.errors import NewsletterError
 from newsletter.scheduling.retention import Retention
@@ -45,7 +45,7 @@ def erase(
     evidence = Evidence(method="erase command", by=by, reason=reason)
     wish = Wish(address=Address.parse(address), evidence=evidence, never_again=never_again)
     with house.opened() as one:
-        gone = farewell.erase(one.database, one.vault.keys, one.config, wish, house.clock())
+        gone = erasure.erase(one.database, one.vault.keys, one.config, wish, house.clock())
     until = gone.held_until.isoformat() if gone.held_until else None
     if as_json:
         counts = {"subscriptions": len(gone.subscriptions), "requests": len(gone.requests)}

@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from newsletter.delivery import farewell
-from newsletter.delivery.farewell import Wish
+from newsletter.delivery import erasure
+from newsletter.delivery.erasure import Wish
 from newsletter.web import receipts
 from newsletter.web.pages import Pages, network, secure
 from newsletter.web.visit import MINE, cookie_name, page_of, posted, visit_of
@@ -49,7 +49,7 @@ def routes(router: APIRouter, pages: Pages) -> None:
         evidence = Evidence(method="erase button on the reader’s own pages", network=network(request))
         wish = Wish(address=visit.visitor.address, evidence=evidence, never_again=never_again)
         try:
-            gone = farewell.erase(pages.database, pages.keys, pages.config, wish, pages.clock())
+            gone = erasure.erase(pages.database, pages.keys, pages.config, wish, pages.clock())
         except ErasureHeld as error:
             return page_of(pages, "my_erase", visit, 409, held=error.until)
         told = gone.letter is not None

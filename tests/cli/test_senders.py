@@ -82,3 +82,12 @@ def _awaited(look: Callable[[], T], wanted: Callable[[T], bool]) -> T:
     while not wanted(found := look()) and time.monotonic() < until:
         time.sleep(0.05)
     return found
+
+
+def test_a_sender_loads_nothing_that_only_renders_or_serves() -> None:
+    heavy = {"alembic", "babel", "css_inline", "fastapi", "jinja2", "lxml", "markdown_it", "mjml", "nh3"}
+    program = "import sys, newsletter.cli.sender; print(*{one.partition('.')[0] for one in sys.modules})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert heavy.isdisjoint(loaded.split())

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 import subscribers
 from newsletter.config import Config
 from newsletter.database import Database
-from newsletter.delivery import farewell
-from newsletter.delivery.farewell import Wish
+from newsletter.delivery import erasure, farewell
+from newsletter.delivery.erasure import Wish
 from newsletter.delivery.outcome import DeliveryState
 from newsletter.postbox import Act, Postbox, Say, Stage, at, refuse, running
 from newsletter.scheduling.retention import Retention
@@ -44,7 +44,7 @@ def own_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keyrin
 
 
 def erase(database: Database, config: Config, now: datetime, who: Address = WHO, keys: Keys = KEYS) -> Erased:
-    return farewell.erase(database, keys, config, Wish(address=who, evidence=ASKED), now)
+    return erasure.erase(database, keys, config, Wish(address=who, evidence=ASKED), now)
 
 
 def suppress(database: Database, reason: SuppressionReason, now: datetime) -> None:

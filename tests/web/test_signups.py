@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import subscribers
-from newsletter.delivery import farewell, signups
-from newsletter.delivery.farewell import Wish
+from newsletter.delivery import erasure, signups
+from newsletter.delivery.erasure import Wish
 from newsletter.web import proof_of_work
 from subscribers import Address, Evidence, Pending, SuppressionReason
 from tests.web.house import ON_SQLITE, House, hidden
@@ -45,7 +45,7 @@ def _in_every_state(house: House) -> None:
             subscribers.suppress(session, house.pages.keys, who, reason, "test", house.clock.now)
     house.subscribe("erased@reader.test")
     wish = Wish(address=Address.parse("erased@reader.test"), evidence=Evidence(method="test"))
-    assert farewell.erase(house.database, house.pages.keys, house.pages.config, wish, house.clock.now).subjects
+    assert erasure.erase(house.database, house.pages.keys, house.pages.config, wish, house.clock.now).subjects
     house.client.post("/signup", data=house.form("refused@reader.test"))
     assert "Cancelled" in house.press(f"/refuse/{house.confirm_token()}").text
     house.client.post("/signup", data=house.form("pending@reader.test"))
