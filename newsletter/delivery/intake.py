@@ -162,7 +162,7 @@ class Intake:
                     claims.record(session, lease, one.recipient, _dropped(found.reason), now)
                 else:
                     errands.append(Errand(hold=hold, claim=one, recipient=found, claimed_at=now))
-        hold.exhausted = not claimed
+        hold.exhausted = claimed is None or len(claimed) < limit
         hold.pending += len(errands)
         return errands
 

@@ -92,7 +92,7 @@ class _Sender:
 
     async def run(self) -> None:
         self._intake.enrol()
-        pulse = asyncio.create_task(self._pulse())
+        self._beating = asyncio.create_task(self._pulse())
         try:
             self._intake.tidy()
             self._sorting.open(self._job.config)
@@ -101,7 +101,7 @@ class _Sender:
             await self._feed()
             await self._end()
         finally:
-            pulse.cancel()
+            self._beating.cancel()
             # A database that fails here failed before; what is not given back is recovered from this process's death.
             with suppress(DatabaseError):
                 await self._end()
@@ -128,14 +128,21 @@ class _Sender:
     async def _feed(self) -> None:
         """Keep the lanes in letters, the most pressing first."""
         while not self._over:
+            if self._beating.done():
+                self._beating.result()
             self._report()
             self._reread()
             self._sorting.tend()
             self._release_done()
             if time.monotonic() < self._next_look and not self._sorting.wanting:
                 await self._rest(LOOK_SECONDS)
-            elif claimed := self._claimed():
+                continue
+            chunks, claimed = len(self._holds), self._claimed()
+            if claimed:
                 self._sorting.give(claimed)
+            elif len(self._holds) > chunks:
+                # A chunk with nothing to send is let go at once: of a cancelled mailing there are thousands.
+                await asyncio.sleep(0)
             elif not await self._idle():
                 return
 
