@@ -45,8 +45,8 @@ MANNERS: Final = {
         "smtpd_recipient_restrictions": f"check_recipient_access inline:{REFUSED}, permit_mynetworks, reject",
     },
 }
-# It also warns of a busy machine's clock, which is no trouble of ours.
-TROUBLE: Final = re.compile(r"(?:error|fatal|panic):|warning: (?!file system clock|this may)|status=(?!sent)|improper")
+# It also warns of a busy machine's clock and file times, which is no trouble of ours.
+TROUBLE: Final = re.compile(r"(?:error|fatal|panic):|warning: (?!file system clock|this may|resetting file time)|status=(?!sent)|improper")
 
 once = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
