@@ -46,7 +46,9 @@ MANNERS: Final = {
     },
 }
 # It also warns of a busy machine's clock and file times, which is no trouble of ours.
-TROUBLE: Final = re.compile(r"(?:error|fatal|panic):|warning: (?!file system clock|this may|resetting file time)|status=(?!sent)|improper")
+TROUBLE: Final = re.compile(
+    r"(?:error|fatal|panic):|warning: (?!file system clock|this may|resetting file time)|status=(?!sent)|improper"
+)
 
 once = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
