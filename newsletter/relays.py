@@ -7,7 +7,7 @@ several: which letters each is for, what share of them, and how many it takes in
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from newsletter.providers import PROVIDERS
 from newsletter.typed import nearest
@@ -37,6 +37,18 @@ class Window:
     letters: int
     seconds: int
     text: str = ""
+
+
+# What is configured for a relay's TLS and login is none of a postbox's business that stands in for it.
+STAND_IN: Final[Mapping[str, Any]] = {
+    "tls": "none",
+    "auth": "auto",
+    "username": "",
+    "token_command": (),
+    "token_file": "",
+    "token_url": "",
+    "pinned_certificates": (),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

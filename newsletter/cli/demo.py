@@ -24,7 +24,7 @@ from newsletter.editions.store import EditionRecord
 from newsletter.editions.workflow import State
 from newsletter.errors import NewsletterError
 from newsletter.postbox import Postbox, running
-from newsletter.relays import RelaySettings
+from newsletter.relays import STAND_IN
 from newsletter.rendering import proof
 from newsletter.rendering.press import required
 from newsletter.scheduling import routine, timetable
@@ -59,7 +59,7 @@ def demo() -> None:
         record = _approved(one, paper, on, now)
         letters = folder / str(on)
         with running(Postbox(folder=letters, keep=False)) as box:
-            relay = RelaySettings(host="127.0.0.1", port=box.port, connections=one.config.relay.connections)
+            relay = replace(one.config.relay, **STAND_IN, host="127.0.0.1", port=box.port)
             sending = replace(one, config=replace(one.config, relay=relay, relays={}))
             mailing = routine.ring(one.database, one.config, one.vault, paper, on, now)
             accounts = work_off(sending, mailing)

@@ -4,7 +4,6 @@ Which key signs stands in config.toml, so that every machine that sends switches
 the DNS or writes the configuration: a command says what to do next, and can be repeated until it is done.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -124,8 +123,8 @@ def _advice(settings: Config, following: str, now: datetime) -> Iterator[str]:
 
 def _following(selector: str) -> str:
     """The next name: wb1 is followed by wb2, brief by brief2."""
-    stem, number = re.fullmatch(r"(.*?)(\d*)", selector).groups()  # type: ignore[union-attr]  # it always matches
-    return f"{stem}{int(number or 1) + 1}"
+    stem = selector.rstrip("0123456789")
+    return f"{stem}{int(selector[len(stem) :] or 1) + 1}"
 
 
 def _make(settings: Config, selector: str, now: datetime, *, as_json: bool) -> None:

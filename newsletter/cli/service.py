@@ -25,7 +25,7 @@ from newsletter.database import masked
 from newsletter.desk import accounts
 from newsletter.desk.accounts import Role
 from newsletter.postbox import Arrived, Postbox, running
-from newsletter.relays import ONLY
+from newsletter.relays import ONLY, STAND_IN
 from newsletter.scheduling import scheduler
 from newsletter.web import app
 from newsletter.web.pages import Pages
@@ -33,11 +33,6 @@ from newsletter.web.pages import Pages
 db = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
 account = typer.Typer(help="Desk accounts.", no_args_is_help=True, rich_markup_mode=None)
 
-# What is configured for the real relay's TLS and login is none of a postbox's business.
-_PLAIN = dict.fromkeys(("USERNAME", "TOKEN_COMMAND", "TOKEN_FILE", "TOKEN_URL", "PINNED_CERTIFICATES"), "") | {
-    "TLS": "none",
-    "AUTH": "auto",
-}
 DEFAULT_CONFIG = Path(newsletter.config.__file__).parents[1] / "config.toml"
 
 
@@ -158,7 +153,8 @@ def _relayed(folder: Path, settings: Config, environ: dict[str, str]) -> Iterato
     postbox = Postbox(folder=folder, keep=False)
     postbox.tell = lambda arrived: _announce(arrived, settings)
     with running(postbox) as box:
-        plain = _PLAIN | {"HOST": "127.0.0.1", "PORT": str(box.port)}
+        plain = {key.upper(): value or "" for key, value in STAND_IN.items()}
+        plain |= {"HOST": "127.0.0.1", "PORT": str(box.port)}
         named = [f"RELAYS__{name.replace('-', '_').upper()}" for name in settings.relays if name != ONLY]
         environ |= {f"WORLD_BRIEF_{one}__{key}": value for one in ("RELAY", *named) for key, value in plain.items()}
         house.say(f"postbox: every letter is kept in {folder}, none leaves this machine")

@@ -64,7 +64,6 @@ class Sorting:
         for name in [name for name, setup in self._setups.items() if setups.get(name) != setup]:
             task = asyncio.create_task(self._lanes.pop(name).close())
             self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
         for name in setups.keys() - self._lanes.keys():
             self._lanes[name] = self._opened(name, setups[name])
         self._setups, self._switch = setups, Switch(config.relays)
@@ -114,12 +113,16 @@ class Sorting:
             else:
                 stranded.append(errand)
         if stranded:
-            self._office.returned(stranded, self._office.clock() + self._shortest_wait())
+            seconds = max(1.0, min(map(self._seconds, stranded)))
+            self._office.returned(stranded, self._office.clock() + timedelta(seconds=seconds))
 
     def tend(self) -> None:
         """Take away what waits for a relay that cannot be used, where another can, or it will take long. Raises what
         ended a lane that should have gone on.
         """
+        for task in [task for task in self._leaving if task.done()]:
+            self._leaving.discard(task)
+            task.result()
         for lanes in self._lanes.values():
             if error := lanes.failure():
                 raise error
@@ -139,8 +142,10 @@ class Sorting:
         permits = Permits(self._database, name, setup.settings.windows, self._office.clock)
         return Lanes(name, Relay(setup.settings, setup.secret), setup.signer, permits, self._office, count)
 
-    def _shortest_wait(self) -> timedelta:
-        return timedelta(seconds=max(1.0, min((one.health.seconds for one in self._lanes.values()), default=1.0)))
+    def _seconds(self, errand: Errand) -> float:
+        """How long until a relay that is for this letter may be tried again."""
+        tiers = self._switch.tiers(errand.hold.mailing.newsletter, errand.provider)
+        return min((self._lanes[name].health.seconds for tier in tiers for name in tier), default=0.0)
 
 
 def _provider(errand: Errand) -> str:

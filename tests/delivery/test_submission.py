@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -60,6 +61,8 @@ from tests.delivery.submitting import (
 pytestmark = pytest.mark.anyio
 
 every_manner = pytest.mark.parametrize("manner", MANNERS, ids=lambda manner: manner.name)
+
+Converse = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def send_all(connection: Connection, letters: list[Letter]) -> list[DeliveryState]:
@@ -231,14 +234,7 @@ async def test_a_greylisted_letter_is_put_off_as_long_as_it_says() -> None:
 async def test_a_354_in_spite_of_a_refused_recipient_is_ended_with_a_lone_dot() -> None:
     heard: list[bytes] = []
 
-    async def careless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 hi\r\n")
-        replies = {b"EHLO": b"250-hi\r\n250 PIPELINING\r\n", b"RCPT": b"550 no\r\n", b"DATA": b"354 go on\r\n"}
-        while line := await reader.readline():
-            heard.append(line)
-            writer.write(replies.get(line[:4], b"250 ok\r\n"))
-
-    async with served(careless) as settings, connected(settings) as connection:
+    async with served(answering(heard, {b"RCPT": b"550 no\r\n"})) as settings, connected(settings) as connection:
         assert await send(connection) == Replied(reply=Reply(code=550, text="no"), phase=Phase.RCPT)
         assert heard[-2:] == [b".\r\n", b"RSET\r\n"]
         assert usable(connection)
@@ -256,14 +252,7 @@ async def test_replies_that_come_at_once_and_mixed_are_told_apart(stage: Stage) 
 async def test_a_recipient_taken_without_a_sender_is_never_sent_an_empty_letter() -> None:
     heard: list[bytes] = []
 
-    async def mad(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 hi\r\n")
-        replies = {b"EHLO": b"250-hi\r\n250 PIPELINING\r\n", b"MAIL": b"451 later\r\n", b"DATA": b"354 go on\r\n"}
-        while line := await reader.readline():
-            heard.append(line)
-            writer.write(replies.get(line[:4], b"250 ok\r\n"))
-
-    async with served(mad) as settings, connected(settings) as connection:
+    async with served(answering(heard, {b"MAIL": b"451 later\r\n"})) as settings, connected(settings) as connection:
         assert await send(connection) == Replied(reply=Reply(code=451, text="later"), phase=Phase.MAIL)
         assert heard[-1] == b"DATA\r\n"
         assert not usable(connection)
@@ -609,3 +598,16 @@ async def shut(connection: Connection) -> None:
 
 async def mark(marked: list[bool]) -> None:
     marked.append(True)
+
+
+def answering(heard: list[bytes], replies: Mapping[bytes, bytes]) -> Converse:
+    """Says 354 to DATA whatever came before it, and what it is told to the other commands."""
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hi\r\n")
+        said = {b"EHLO": b"250-hi\r\n250 PIPELINING\r\n", b"DATA": b"354 go on\r\n", **replies}
+        while line := await reader.readline():
+            heard.append(line)
+            writer.write(said.get(line[:4], b"250 ok\r\n"))
+
+    return converse
